@@ -53,7 +53,7 @@ FAMILIES: dict[str, tuple[str, list[list[str]]]] = {
         )
         for name, (cases, files) in OF_METRICS.items()
     },
-    **{name: (f"{AGREEMENT}/{name}.py", [["tests/annotation/test_agreement.py"]]) for name in ("alpha", "values")},
+    "alpha": (f"{AGREEMENT}/alpha.py", [["tests/annotation/test_agreement.py"]]),
 }
 """By module its file, and the runs of tests that see its mutants."""
 EQUAL = {
@@ -70,7 +70,7 @@ EQUAL = {
     "disagreement: prepared_correlation: 1e-20 * (x * x).mean() -> 1e-20 / (x * x).mean()": "the same",
     "disagreement: rank_cs.same: wrong.any -> wrong.all": "rows that are not settled by neighbours are sorted",
     "disagreement: _mean_ranks: size - 1 -> size": "ranks that are all half a place lower correlate alike",
-    "alpha: _interval: values.names.min -> values.names.max": "alpha sees no scale, and the shift is kept",
+    "alpha: _interval: numbers.min -> numbers.max": "alpha sees no scale, and the shift is kept",
     "sets: _fill: no_preds ^ no_target -> no_preds | no_target": "two empty sets are filled after it",
     "transport: _is_metric: cost.diagonal() == 0 -> cost.diagonal() != 0": "a flow without what stays is as cheap",
     "ranking: _ascending: x.device.type == 'cpu' -> x.device.type != 'cpu'": "two sorts with one result",
@@ -82,10 +82,10 @@ EQUAL = {
     "logs: root: 1.0 -> 2.0": "the root of 0 is set to 0 after it",
     "calibration: _Binned._errors: 1.0 -> 2.0": "a bin of one row has no weight, and one without rows a sum of 0",
     "calibration: _Binned.gap: 1.0 -> 2.0": "a bin without rows has a sum of 0",
-    "values: Values.pairable: 1 -> 2": "an image without answers has none to keep",
-    "values: set_codes: chosen.shape[1] <= 62 -> chosen.shape[1] < 62": "two ways to one numbering",
-    "values: set_codes: 1 -> 2": "twice every key tells the sets apart as well",
-    "values: image_pairs: 1 -> 2": "how many images are paired at once",
+    "alpha: krippendorff_alpha: 1 -> 2": "an image without answers has none to keep",
+    "alpha: set_codes: chosen.shape[1] <= 62 -> chosen.shape[1] < 62": "two ways to one numbering",
+    "alpha: set_codes: 1 -> 2": "twice every key tells the sets apart as well",
+    "alpha: image_pairs: 1 -> 2": "how many images are paired at once",
 }
 """Mutants that no test can tell from the original, and why."""
 

@@ -229,7 +229,7 @@ def about(title: str, rows: Iterable[Sequence[object]]) -> Table:
 
 def frame(title: str, found: "pd.DataFrame") -> Table:
     """A table of a data frame; a dash where nothing is known."""
-    from affectml_annotation.agreement.values import plain_rows
+    from affectml_annotation.agreement.alpha import plain_rows
 
     rows = [row.values() for row in plain_rows(found)]
     cells = [["-" if c is None else f"{c:.3f}" if isinstance(c, float) else c for c in row] for row in rows]

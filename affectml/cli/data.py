@@ -25,7 +25,7 @@ def embed(summary: Any) -> Parts:
 def split(parted: splitting.Parted) -> Parts:
     """The parts of each target, and what made them."""
     from affectml.page.tables import number
-    from affectml_annotation.agreement.values import plain_rows
+    from affectml_annotation.agreement.alpha import plain_rows
 
     yield {"targets": {name: plain_rows(table) for name, table in parted.tables.items()}, "notes": parted.notes}
     for name, table in parted.tables.items():

@@ -24,8 +24,8 @@ from affectml.people.labelling import fitted, make_task, queued_words, task_file
 from affectml_annotation import LabelStore, annotator_report
 from affectml_annotation import aggregate as aggregate_judgements
 from affectml_annotation.agreement import agreement_report
+from affectml_annotation.agreement.alpha import plain_rows
 from affectml_annotation.agreement.by_group import pooled_words
-from affectml_annotation.agreement.values import plain_rows
 from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
 from affectml_annotation.store import backup as backups
 from affectml_annotation.store import keeping

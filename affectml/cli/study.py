@@ -17,7 +17,7 @@ from affectml.people import studies
 from affectml.people.erasing import erase_people
 from affectml.people.labelling import task_words
 from affectml.people.studies import open_running
-from affectml_annotation.agreement.values import plain_rows
+from affectml_annotation.agreement.alpha import plain_rows
 from affectml_annotation.erasing import erasures_asked, named_by, still_named
 from affectml_annotation.errors import BadTask
 from affectml_annotation.exchange.files import csv_rows

@@ -16,7 +16,8 @@ from affectml_annotation.store.place import default_database, shown
 from affectml_annotation.study.check import Checked, check_study, unread_consents
 from affectml_annotation.study.file import FILE, QUESTIONS, changed_keys
 from affectml_annotation.study.folder import Study, read_study
-from affectml_annotation.study.running import open_study, warn_of
+from affectml_annotation.study.running import open_study
+from affectml_annotation.study.screen import warn_of
 
 
 def check(folder: Path) -> Checked:
@@ -49,7 +50,7 @@ def _words_of_the_task(study: Study, taxonomy: Taxonomy, question: str) -> Itera
     for language in study.file.languages:
         if written(language) == ENGLISH:
             continue
-        reading, file = english_name(language), study.file.text_files(language).get(f"study.{language}", FILE)
+        reading, file = english_name(language), study.file.text_files.get(f"study.{language}", FILE)
         with spoken(language):
             unsaid = _(question) == question and not (study.translation(language).question or study.file.question)
         if unsaid and (language != own or question in QUESTIONS.values()):

@@ -32,7 +32,7 @@ from affectml.data import Dataset
 from affectml.errors import BadDataset, UnknownLabel
 from affectml.planning import PlanConfig
 from affectml_annotation import BadJudgement, encode, found_labels
-from affectml_annotation.agreement.values import distance_table, set_codes
+from affectml_annotation.agreement.alpha import distance_table, set_codes
 from affectml_annotation.smoothing import fit_beta_prior, label_sets, smoothed_rates
 from affectml_metrics import TwoWayVariances, two_way_variances
 from affectml_metrics import functional as F

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from affectml_annotation.agreement.values import FloatArray, divided
+from affectml_annotation.agreement.alpha import FloatArray, divided
 from affectml_annotation.errors import BadJudgement
 from affectml_annotation.judgements import Panel, Rounds, found_labels, one_look, people_by_image, sum_by_image
 from affectml_annotation.smoothing import BetaPrior, fit_beta_prior, label_sets, smoothed_rates

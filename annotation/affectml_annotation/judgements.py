@@ -143,23 +143,26 @@ def _check_columns(judgements: pd.DataFrame) -> None:
         )
 
 
+def as_list(value: Any) -> list[Any]:
+    """A cell of labels or numbers as a list; a missing one is empty. Raises TypeError for text and what is no list."""
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return []
+    if isinstance(value, str | bytes | dict):
+        raise TypeError("text, not a list")
+    return list(value)
+
+
 def _label_lists(judgements: pd.DataFrame) -> list[Sequence[str]]:
-    """The labels column as sequences; a missing value is the empty one, text is refused."""
+    """The labels column as lists; text is refused."""
     lists: list[Any] = judgements["labels"].tolist()
     for row, value in enumerate(lists):
-        if type(value) is list:
-            continue
-        if isinstance(value, np.ndarray):  # what parquet readers give; half a million more lists take half a second
-            lists[row] = value if value.dtype == object else value.tolist()
-        elif isinstance(value, tuple | set | frozenset):
-            lists[row] = list(value)
-        elif value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-            lists[row] = ()
-        else:
+        try:
+            lists[row] = value if type(value) is list else as_list(value)
+        except TypeError:
             raise BadJudgement(
                 f"{_where(row, judgements)}: expected a list in labels, but received {value!r}; "
                 "split delimited text into a list first"
-            )
+            ) from None
     return lists
 
 
@@ -258,17 +261,16 @@ def only_data(judgements: pd.DataFrame, more: str = "") -> tuple[pd.DataFrame, l
 
 def _kept(rounds: Rounds, order: IntArray, pair: IntArray, round_number: IntArray) -> IntArray:
     """The rows that `rounds` keeps. order: rows by person and image, then round; pair [M]: of person and image."""
-    edge = np.ones(min(len(order), 1), dtype=bool)
-    same_pair = pair[order][1:] == pair[order][:-1]
-    if rounds == "first":
-        return np.sort(order[np.concatenate([edge, ~same_pair])])
-    if rounds == "last":
-        return np.sort(order[np.concatenate([~same_pair, edge])])
-    if rounds == "all":
-        return np.sort(order)
-    if isinstance(rounds, str):
-        raise BadJudgement(f"rounds: expected first, last, all or a round's number, but received {rounds!r}")
-    return np.sort(order[round_number[order] == rounds])
+    match rounds:
+        case "first" | "last":
+            keep = ~pd.Series(pair[order]).duplicated(keep=rounds).to_numpy()
+        case "all":
+            keep = np.ones(len(order), dtype=bool)
+        case str():
+            raise BadJudgement(f"rounds: expected first, last, all or a round's number, but received {rounds!r}")
+        case number:
+            keep = round_number[order] == number
+    return np.sort(order[keep])
 
 
 def encode(

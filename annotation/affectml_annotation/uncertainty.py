@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.values import similar_pairs
+from affectml_annotation.agreement.alpha import similar_pairs
 from affectml_annotation.errors import BadCounts
 from affectml_annotation.judgements import encode
 

@@ -51,10 +51,10 @@ class MetricSpec:
     those of its kinds. right: what a ranking in a report must find, the label set or the most chosen labels. sums,
     prepared: faster ways to the same figure for many row weights; prepared takes (preds, target) and returns a function
     of weights. cls: its class in `affectml_metrics`. formula, range, source: for the page. worked: its value on
-    the example of its first kind (tests/metrics/worked.py), by hand: arithmetic with the functions of `math`. H(...) is
-    the entropy of shares, J(p, q) the Jensen-Shannon divergence of (p, 1 - p) and (q, 1 - q), I(v, m, d) the bits in a
-    chance to pass v under a normal distribution of mean m and deviation d, x and y are the entropies of the rows of
-    preds and of target.
+    the example of its first kind (tests/metrics/test_metrics_facts.py), by hand: arithmetic with the functions of
+    `math`. H(...) is the entropy of shares, J(p, q) the Jensen-Shannon divergence of (p, 1 - p) and (q, 1 - q),
+    I(v, m, d) the bits in a chance to pass v under a normal distribution of mean m and deviation d, x and y are the
+    entropies of the rows of preds and of target.
     """
 
     name: str

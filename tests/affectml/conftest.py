@@ -130,8 +130,11 @@ def bring(tmp_path: Path) -> Callable[..., tuple[Any, Any]]:
     numbers = itertools.count(1)
 
     def call(name: str, source: Path, **options: Any) -> tuple[Any, Any]:
-        summary = get_importer(name)(source, tmp_path / f"brought-{next(numbers)}", **options)
-        return summary, Dataset.open(summary.out)
+        out = tmp_path / f"brought-{next(numbers)}"
+        there = {*tmp_path.iterdir(), out}
+        summary = get_importer(name)(source, out, **options)
+        assert {*tmp_path.iterdir()} == there, "something else is left behind"
+        return summary, Dataset.open(out)
 
     return call
 
@@ -143,9 +146,11 @@ def refused(tmp_path: Path) -> Callable[..., str]:
     from affectml.importers import get_importer
 
     def call(message: str, name: str, source: Path, error: type[Exception] = BadInput, **options: Any) -> str:
+        there = {*tmp_path.iterdir()}
         with pytest.raises(error, match=message) as raised:
             get_importer(name)(source, tmp_path / "refused", **options)
-        assert not (tmp_path / "refused").exists()
+        assert {*tmp_path.iterdir()} == there
+        assert "\n" not in str(raised.value)
         return str(raised.value)
 
     return call

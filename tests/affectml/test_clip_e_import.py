@@ -65,8 +65,7 @@ def test_the_run_says_where_it_comes_from(tmp_path):
     run = import_clip_e(WEIGHTS / "clip-e_25cat.hdf5", tmp_path / "run")
     info = RunFolder.open(tmp_path / "run").info
     assert (info.data.construct, info.encoder.identity["normalised"]) == ("query", False)
-    assert info.encoder.specs == ["ViT-B-32-quickgelu:openai"]
-    assert run.head.report_["imported"] == "clip-e_25cat.hdf5"
+    assert (info.encoder.specs, run.head.report_["imported"]) == (["ViT-B-32-quickgelu:openai"], "clip-e_25cat.hdf5")
 
 
 def keras_file(path, cells):
@@ -104,27 +103,27 @@ SQUARE = np.ones((4, 4)), np.ones(4)
 BOTH = {"img_fc1": SQUARE, "preds": SQUARE}
 
 
-@pytest.mark.parametrize(
-    ("file", "says"),
-    [
-        (layers(img_fc1=SQUARE), "found img_fc1;"),
-        (layers(**BOTH, img_fc2=SQUARE), "found img_fc1, img_fc2, preds;"),
-        (
-            layers(dense=SQUARE),
-            "named img_fc1, preds, img_fc2, as Keras 2 writes them, found dense/dense/bias:0",
-        ),
-        (layers(img_fc1=SQUARE, preds=(np.ones((3, 25)), np.ones(25))), "gives 4 values and the next layer takes 3"),
-        (layers(**BOTH | {"img_fc1": (np.ones((4, 3, 3)), np.ones(4))}), r"Dense layer's .* found .*l \[4, 3, 3\]"),
-        (layers(**BOTH | {"img_fc1": (SQUARE[0] * np.nan, SQUARE[1])}), "img_fc1 has values that are not finite"),
-        (layers(**BOTH), "4 outputs, but the published models have 25, 6, 1$"),
-        ({"layers/dense/vars/0": SQUARE[0]}, "as Keras 2 writes them, found layers/dense/vars/0"),
-        ({"img_fc1/img_fc1/kernel:0": SQUARE[0]}, r"kernel \[into, out\] and bias \[out\], found kernel \[4, 4\]"),
-        ({"preds/kernel:0": "a text"}, "preds/kernel:0: expected up to 20,000,000 numbers, found 1 of object"),
-        ({"a/img_fc1/kernel:0": SQUARE[0], "b/img_fc1/kernel:0": SQUARE[0]}, "img_fc1 is there twice"),
-        ("none", "no such file"),
-        ("made_by.json", "not a readable HDF5 file"),
-    ],
-)
+NO_RUNS = [
+    (layers(img_fc1=SQUARE), "found img_fc1;"),
+    (layers(**BOTH, img_fc2=SQUARE), "found img_fc1, img_fc2, preds;"),
+    (
+        layers(dense=SQUARE),
+        "named img_fc1, preds, img_fc2, as Keras 2 writes them, found dense/dense/bias:0",
+    ),
+    (layers(img_fc1=SQUARE, preds=(np.ones((3, 25)), np.ones(25))), "gives 4 values and the next layer takes 3"),
+    (layers(**BOTH | {"img_fc1": (np.ones((4, 3, 3)), np.ones(4))}), r"Dense layer's .* found .*l \[4, 3, 3\]"),
+    (layers(**BOTH | {"img_fc1": (SQUARE[0] * np.nan, SQUARE[1])}), "img_fc1 has values that are not finite"),
+    (layers(**BOTH), "4 outputs, but the published models have 25, 6, 1$"),
+    ({"layers/dense/vars/0": SQUARE[0]}, "as Keras 2 writes them, found layers/dense/vars/0"),
+    ({"img_fc1/img_fc1/kernel:0": SQUARE[0]}, r"kernel \[into, out\] and bias \[out\], found kernel \[4, 4\]"),
+    ({"preds/kernel:0": "a text"}, "preds/kernel:0: expected up to 20,000,000 numbers, found 1 of object"),
+    ({"a/img_fc1/kernel:0": SQUARE[0], "b/img_fc1/kernel:0": SQUARE[0]}, "img_fc1 is there twice"),
+    ("none", "no such file"),
+    ("made_by.json", "not a readable HDF5 file"),
+]
+
+
+@pytest.mark.parametrize(("file", "says"), NO_RUNS)
 def test_what_cannot_be_a_run_is_named(tmp_path, file, says):
     path = keras_file(tmp_path / "w.hdf5", file) if isinstance(file, dict) else WEIGHTS / file
     refused(BadInput, rf"{path.name}: .*{says}", import_clip_e, path, tmp_path / "run")

@@ -7,7 +7,10 @@ import json
 import resource
 import shutil
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -19,12 +22,12 @@ from PIL import Image
 
 from affectml import parts
 from affectml.data import Dataset
-from affectml.embeddings import EmbeddingStore, embed_dataset, ensure_embeddings, write_store
+from affectml.embeddings import EmbeddingStore, embed_dataset, embedded, ensure_embeddings, write_store
 from affectml.embeddings.writing import begin_store, write_list, write_part
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
-from .checks import edit, files_of, noise_set, refused
+from .checks import edit, files_of, noise, noise_set, refused
 from .fuzz.sources import as_before
 
 
@@ -42,7 +45,6 @@ def test_rows_are_the_encoders_in_the_order_asked(tmp_path, encoder, monkeypatch
     monkeypatch.setattr(parts, "SIZE", 4)
     summary = embed_dataset(dataset, encoder, batch_size=2)
     assert (summary.done, summary.skipped_existing, summary.unreadable) == (10, 0, [])
-    assert summary.seconds > 0
     assert summary.images_per_second == pytest.approx(10 / summary.seconds)
     store = EmbeddingStore.for_dataset(dataset)
     (listed,) = store.folder.glob("list-0000-*.parquet")
@@ -51,12 +53,10 @@ def test_rows_are_the_encoders_in_the_order_asked(tmp_path, encoder, monkeypatch
     asked = ["i9", "i0", "i9", "i4"]
     wanted = encoder.encode_images([read_image(dataset.root / f"images/{i[1:]}.png") for i in asked]).numpy()
     got = store.rows(asked)
-    assert got.dtype == np.float32
+    assert (got.dtype, store.rows([]).shape) == (np.float32, (0, store.dim))
     np.testing.assert_allclose(got, wanted, atol=1e-3)  # float16 on disk
     assert [(np.load(file).dtype, len(np.load(file))) for file in files] == [(np.float16, n) for n in (4, 4, 2)]
-    assert store.identity == encoder.identity
-    assert store.logit_scale == encoder.logit_scale
-    assert store.rows([]).shape == (0, store.dim)
+    assert (store.identity, store.logit_scale) == (encoder.identity, encoder.logit_scale)
 
 
 def test_only_what_is_new_is_embedded(tmp_path, encoder):
@@ -65,9 +65,9 @@ def test_only_what_is_new_is_embedded(tmp_path, encoder):
     dataset = rewrite(dataset, everything.iloc[:4])
     first = embed_dataset(dataset, encoder).store.rows(["i0", "i3"])
     dataset = rewrite(dataset, everything)
-    assert EmbeddingStore.for_dataset(dataset).missing(["i5", "i0", "i4"]) == ["i5", "i4"]
-    with pytest.raises(BadDataset, match="no embedding for image 'i5' \\(2 of 3 missing"):
-        EmbeddingStore.for_dataset(dataset).rows(["i5", "i0", "i4"])
+    store, asked = EmbeddingStore.for_dataset(dataset), ["i5", "i0", "i4"]
+    assert store.missing(asked) == ["i5", "i4"]
+    refused(BadDataset, r"no embedding for image 'i5' \(2 of 3 missing", store.rows, asked)
     summary = embed_dataset(dataset, encoder)
     assert (summary.done, summary.skipped_existing) == (2, 4)
     np.testing.assert_array_equal(summary.store.rows(["i0", "i3"]), first)
@@ -93,11 +93,11 @@ def test_unreadable_images_are_listed_counted_and_tried_again(tmp_path, encoder,
     (dataset.root / "images/2.png").write_bytes(whole)
     summary = embed_dataset(dataset, encoder)
     assert (summary.done, summary.skipped_existing, len(summary.unreadable)) == (1, 6, 2)
-    shutil.copy(dataset.root / "images/0.png", dataset.root / "images/5.png")
-    shutil.copy(dataset.root / "images/0.png", dataset.root / "images/8.png")
+    for late in (5, 8):
+        shutil.copy(dataset.root / "images/0.png", dataset.root / f"images/{late}.png")
     assert embed_dataset(dataset, encoder).unreadable == []
-    assert not (summary.store.folder / "unreadable.csv").exists()
     before = files_of(summary.store.folder)
+    assert "unreadable.csv" not in before
     assert (embed_dataset(dataset, encoder).done, files_of(summary.store.folder)) == (0, before)
 
 
@@ -105,8 +105,8 @@ def test_an_image_that_could_not_be_opened_is_tried_again_though_its_size_stays(
     dataset = noise_set(tmp_path / "d", 3)
     with monkeypatch.context() as patch:
         patch.setattr("affectml.embeddings.embed.read_image", Mock(side_effect=BadInput("no permission")))
-        with pytest.raises(BadDataset, match="none of its 3 images could be read; the first: no permission"):
-            embed_dataset(dataset, encoder)
+        says = "none of its 3 images could be read; the first: no permission"
+        refused(BadDataset, says, embed_dataset, dataset, encoder)
     refused(BadDataset, "no embeddings yet; run `affectml embed", EmbeddingStore.for_dataset, dataset)
     assert embed_dataset(dataset, encoder).done == 3
 
@@ -189,6 +189,11 @@ def test_two_that_begin_at_once_share_the_work_and_the_store_is_that_of_one(brok
     assert files_of(store.folder) == files_of(embed_dataset(whole, encoder).store.folder)
 
 
+def not_read(folder, says):
+    """What a store holds is refused."""
+    refused(BadDataset, says, getattr, EmbeddingStore.open(folder), "ids")
+
+
 def test_folders_made_on_machines_without_a_common_disk_are_copied_together(broken, encoder, tmp_path):
     everything = broken.images
     stores = []
@@ -208,8 +213,7 @@ def test_folders_made_on_machines_without_a_common_disk_are_copied_together(brok
     assert embed_dataset(broken, encoder, say=said.append).done == 5
     assert "no list names its images (1 such files); copy its list here, too" in said[0]
     edit(folder / "encoder.json", identity={"activation": "gelu"})
-    with pytest.raises(BadDataset, match=r"part-.*\.npy: by another encoder than encoder.json says; remove it"):
-        _ = EmbeddingStore.open(folder).ids
+    not_read(folder, r"part-.*\.npy: by another encoder than encoder.json says; remove it")
 
 
 def test_a_store_of_before_is_read_in_place_and_added_to(tmp_path, encoder):
@@ -230,11 +234,9 @@ def test_a_store_of_before_is_read_in_place_and_added_to(tmp_path, encoder):
     table[table["shard"] == 0].to_parquet(before.folder / "ids.parquet")
     np.testing.assert_array_equal(EmbeddingStore.open(before.folder).rows(whole.ids), whole.rows(whole.ids))
     (before.folder / "shard-00001.npy").unlink()
-    with pytest.raises(BadDataset, match=r"shard-00001\.npy: no such shard, but ids.parquet names it"):
-        _ = EmbeddingStore.open(before.folder).ids
+    not_read(before.folder, r"shard-00001\.npy: no such shard, but ids.parquet names it")
     (before.folder / "ids.parquet").write_bytes(b"PAR1")
-    with pytest.raises(BadDataset, match="not a readable ids table"):
-        _ = EmbeddingStore.open(before.folder).ids
+    not_read(before.folder, "not a readable ids table")
 
 
 def test_rows_that_are_there_are_written_in_parts(tmp_path, encoder, monkeypatch):
@@ -249,6 +251,17 @@ def test_rows_that_are_there_are_written_in_parts(tmp_path, encoder, monkeypatch
         refused(BadInput, says, write_store, tmp_path / "x", encoder.identity, ids, blocks)
 
 
+@contextmanager
+def no_file_larger_than(size):
+    """As on a disk that takes no more."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+
+
 def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path, encoder):
     dataset = noise_set(tmp_path / "d", 3)
     (dataset.root / "embeddings").write_text("a file")
@@ -256,23 +269,20 @@ def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path,
     refused(BadDataset, says, embed_dataset, dataset, encoder)
     (dataset.root / "embeddings").unlink()
     (dataset.root / "images/1.png").write_bytes(b"no image")
-    store, most = embed_dataset(dataset, encoder).store, resource.getrlimit(resource.RLIMIT_FSIZE)
+    store = embed_dataset(dataset, encoder).store
     more = Dataset.open(shutil.copytree(dataset.root, tmp_path / "more"))
     more = add_row(more, image_id="again", file="images/2.png")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most[1]))
-    try:
+    with no_file_larger_than(0), pytest.raises(BadDataset, match=says):
         assert embed_dataset(dataset, encoder).skipped_existing == 2  # nothing is left to write
-        refused(BadDataset, says, embed_dataset, more, encoder)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+        embed_dataset(more, encoder)
     assert EmbeddingStore.for_dataset(more).ids.tolist() == store.ids.tolist() == ["i0", "i2"]
 
 
 def test_two_identities_are_never_mixed(tmp_path, encoder):
     dataset = noise_set(tmp_path / "d", 3)
     edit(embed_dataset(dataset, encoder).store.folder / "encoder.json", identity={"activation": "gelu"})
-    with pytest.raises(BadDataset, match=r"another encoder \(activation: quickgelu, not gelu\).*cannot be mixed"):
-        embed_dataset(dataset, encoder)
+    says = r"another encoder \(activation: quickgelu, not gelu\).*cannot be mixed"
+    refused(BadDataset, says, embed_dataset, dataset, encoder)
 
 
 def test_which_store_a_spec_means(tmp_path, spec, encoder):
@@ -283,8 +293,8 @@ def test_which_store_a_spec_means(tmp_path, spec, encoder):
     refused(BadDataset, "several embedding stores", EmbeddingStore.for_dataset, dataset, spec)
     assert EmbeddingStore.for_dataset(dataset, spec, precision="pure_bf16").folder == bf16
     assert EmbeddingStore.for_dataset(dataset, fp32.name).folder == fp32
-    with pytest.raises(BadDataset, match=r"no embeddings of ViT-B-32-quickgelu:openai \(it has: .*--encoder"):
-        EmbeddingStore.for_dataset(dataset, "ViT-B-32-quickgelu:openai")
+    says = r"no embeddings of ViT-B-32-quickgelu:openai \(it has: .*--encoder"
+    refused(BadDataset, says, EmbeddingStore.for_dataset, dataset, "ViT-B-32-quickgelu:openai")
 
 
 def test_changed_weights_do_not_pass_for_the_old_ones(tmp_path, tiny_clip):
@@ -311,9 +321,8 @@ def test_texts_are_encoded_once(tmp_path, spec, encoder):
     assert torch.equal(torch.from_numpy(first), encoder.encode_texts(["joy", "fear"]))
     np.testing.assert_array_equal(store.text_features(factory, ["fear", "joy"]), first[::-1])
     assert factory.call_count == 2
-    other = load_encoder(spec, precision="bf16")
-    with pytest.raises(EncoderUnavailable, match=r"not the one that made these.*precision: pure_bf16, not fp32"):
-        store.text_features(lambda: other, ["sadness"])
+    says, other = r"not the one that made these.*precision: pure_bf16, not fp32", load_encoder(spec, precision="bf16")
+    refused(EncoderUnavailable, says, store.text_features, lambda: other, ["sadness"])
 
 
 def test_a_damaged_store_says_which_file(tmp_path, encoder, monkeypatch):
@@ -332,16 +341,14 @@ def test_a_damaged_store_says_which_file(tmp_path, encoder, monkeypatch):
         (whole[: -len(end)] + end.replace(b"{}", b'{"7": "x"}'), r"does not end .* \(unreadable: no such row"),
     ):
         second.write_bytes(content)
-        with pytest.raises(BadDataset, match=rf"{second.name}: {says}.*remove it, and `affectml embed` makes it again"):
-            EmbeddingStore.open(folder).rows(["i0"])
+        not_read(folder, rf"{second.name}: {says}.*remove it, and `affectml embed` makes it again")
     second.unlink()
     assert EmbeddingStore.open(folder).ids.tolist() == ["i0", "i1"]
     assert embed_dataset(tmp_path / "d", encoder).done == 2
     assert second.read_bytes() == whole
     for content in (b"PAR1", pd.DataFrame({"image_id": ["a"], "part": [1], "size": [1]}).to_parquet()):
         listed.write_bytes(content)
-        with pytest.raises(BadDataset, match="not a readable list of images"):
-            _ = EmbeddingStore.open(folder).ids
+        not_read(folder, "not a readable list of images")
     for content in ("{", "[]", "{}"):
         (folder / "encoder.json").write_text(content)
         refused(BadDataset, r"encoder\.json", EmbeddingStore.open, folder)
@@ -389,12 +396,84 @@ def test_texts_are_embedded_where_they_cannot_be_cached(tmp_path, encoder, monke
 
 def test_a_disk_that_takes_no_more_of_a_part_says_so(tmp_path, encoder):
     """numpy alone says how many of its numbers were written, and not why no more were."""
-    most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most[1]))
-    try:
-        with pytest.raises(OSError, match="File too large") as refused:
-            write_part(tmp_path / "part.npy", np.zeros((100, 100)), encoder.identity, None, {})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, most)
-    assert (refused.value.errno, refused.value.filename) == (errno.EFBIG, str(tmp_path / "part.npy"))
+    with no_file_larger_than(4096), pytest.raises(OSError, match="File too large") as failed:
+        write_part(tmp_path / "part.npy", np.zeros((100, 100)), encoder.identity, None, {})
+    assert (failed.value.errno, failed.value.filename) == (errno.EFBIG, str(tmp_path / "part.npy"))
     assert list(tmp_path.iterdir()) == []
+
+
+# The stream of images that stores are filled from
+
+
+@dataclass(frozen=True)
+class Noise:
+    """An image of its own for every number; multiples of 7 cannot be read."""
+
+    number: int
+
+    @property
+    def name(self):
+        return f"{self.number}.png"
+
+    def read(self, at_least=0):
+        if self.number % 7 == 0:
+            raise BadInput(f"{self.name}: not an image")
+        return noise(self.number)
+
+
+def several(numbers):
+    return [Noise(number) for number in numbers]
+
+
+def test_a_stream_that_is_left_leaves_torch_as_it_was_and_ends_its_threads(encoder):
+    at_start: list[int] = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        stream = embedded(encoder, [several(range(1, 1000))], batch_size=4)
+        next(stream)
+        decoding = [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+        assert decoding
+        stream.close()
+        thread = threading.Thread(target=lambda: at_start.append(torch.get_num_threads()))
+        thread.start()
+    finally:
+        torch.set_num_threads(before)
+    for ends in (thread, *decoding):
+        ends.join(timeout=300)
+        assert not ends.is_alive()
+    assert at_start == [3]
+
+
+def test_rows_belong_to_their_items_and_the_unreadable_are_named(encoder):
+    batches = list(embedded(encoder, [several(range(1, 24))], batch_size=5))
+    assert [len(batch.items) for batch in batches] == [5, 5, 5, 5]
+    unreadable = [(item.number, why) for batch in batches for item, why in batch.bad]
+    assert unreadable == [(number, "not an image") for number in (7, 14, 21)]
+    items = [item for batch in batches for item in batch.items]
+    assert [item.number for item in items] == [n for n in range(1, 24) if n % 7]
+    wanted = encoder.encode_images([item.read() for item in items]).numpy()
+    np.testing.assert_allclose(np.concatenate([batch.rows for batch in batches]), wanted, atol=1e-6)
+
+
+def test_a_batch_of_unreadable_items_has_no_rows(encoder):
+    (batch,) = embedded(encoder, [several((0, 7))])
+    assert (batch.items, batch.rows.shape, len(batch.bad)) == ([], (0, encoder.dim), 2)
+    assert list(embedded(encoder, [])) == list(embedded(encoder, [[]])) == []
+
+
+def test_no_batch_has_images_of_two_parts(encoder):
+    numbers = [list(range(1, 8)), [9, 14, 21], [14, 21], [22, 23, 24]]  # the last of some cannot be read
+    found = list(embedded(encoder, map(several, numbers), batch_size=3))
+    each = [[item.number for item in batch.items] + [item.number for item, _ in batch.bad] for batch in found]
+    assert each == [[1, 2, 3], [4, 5, 6], [7], [9, 14, 21], [14, 21], [22, 23, 24]]
+
+
+def test_padded_rows_do_not_depend_on_where_a_batch_ends():
+    tiny = load_encoder("affect-tiny", threads=1)
+    items = [Noise(7 * i + 1) for i in range(32)]
+    whole = np.concatenate([batch.rows for batch in embedded(tiny, [items], batch_size=16, padded=True)])
+    for count in (1, 2, 3, 5, 18):
+        parts = [items[:count], items[count:]]
+        some = np.concatenate([batch.rows for batch in embedded(tiny, parts, batch_size=16, padded=True)])
+        np.testing.assert_array_equal(some, whole)

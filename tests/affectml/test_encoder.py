@@ -1,11 +1,13 @@
-"""The right weights with the right activation and preprocessing, or an error that says which."""
+"""The right weights with the right activation and preprocessing, or an error that says which; images; affect-tiny."""
 
 import hashlib
+import importlib.util
 import json
 import pickle
 import shutil
 import socket
 import time
+import warnings
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -14,14 +16,18 @@ import open_clip
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from affectml.encoders import PRECISIONS, EncoderIdentity, load_encoder, local_weights
+import affectml
+from affectml.encoders import PRECISIONS, EncoderIdentity, load_encoder, local_weights, read_image
 from affectml.encoders._guards import published_as
 from affectml.encoders._spec import find
+from affectml.encoders.images import quiet_about_size
 from affectml.errors import BadInput, EncoderUnavailable
+from affectml.taxonomies import builtin_names, get_taxonomy
 
-from .checks import edit
+from .checks import edit, refused
 
 WITH_QUICKGELU = ("openai", "laion400m_e32", "metaclip_400m")
 WITH_GELU = "with QuickGELU, but would run with GELU"
@@ -34,9 +40,8 @@ def _no_network(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "no-cache"))
 
 
-def refused(says, spec, **options):
-    with pytest.raises(EncoderUnavailable, match=says):
-        load_encoder(spec, **options)
+def not_loaded(says, spec, **options):
+    refused(EncoderUnavailable, says, load_encoder, spec, **options)
 
 
 @pytest.fixture
@@ -73,8 +78,8 @@ def test_the_identity_says_what_runs(encoder, tiny_clip):
     assert (identity.precision, identity.normalised, identity.dim, identity.has_text) == ("fp32", True, 32, True)
     again = EncoderIdentity.from_json(json.loads(json.dumps(identity.to_json())))
     assert (again, again.slug) == (identity, identity.slug)
-    with pytest.raises(BadInput, match="presicion: Unexpected keyword argument"):
-        EncoderIdentity.from_json({**identity.to_json(), "presicion": "fp32"})
+    misspelt = identity.to_json() | {"presicion": "fp32"}
+    refused(BadInput, "presicion: Unexpected keyword argument", EncoderIdentity.from_json, misspelt)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -119,36 +124,34 @@ def test_weights_that_cannot_stay_in_their_file_are_loaded(copy, images, created
     loaded = load_encoder(f"local-dir:{copy}", mapped=True)
     assert torch.equal(loaded.encode_images(images), whole.encode_images(images))
     save_file(content | {"more": torch.zeros(1)}, weights)
-    refused("more", f"local-dir:{copy}", mapped=True)
+    not_loaded("more", f"local-dir:{copy}", mapped=True)
     del content["visual.conv1.weight"]
     save_file(content, weights)
-    refused(r"visual\.conv1\.weight", f"local-dir:{copy}", mapped=True)
+    not_loaded(r"visual\.conv1\.weight", f"local-dir:{copy}", mapped=True)
     assert created() == ["meta", "cpu"] * 3
 
 
 def test_no_images_and_no_texts(encoder):
-    assert encoder.encode_images([]).shape == (0, 32)
-    assert encoder.encode_texts([]).shape == (0, 32)
-    with pytest.raises(BadInput, match="a list of texts"):
-        encoder.encode_texts("joy")
+    assert encoder.encode_images([]).shape == encoder.encode_texts([]).shape == (0, 32)
+    refused(BadInput, "a list of texts", encoder.encode_texts, "joy")
 
 
-@pytest.mark.parametrize(
-    ("spec", "says"),
-    [
-        ("affect-tinny", r"did you mean 'affect-tiny'\?.*local-dir:FOLDER"),
-        ("ViT-B-32", r"'ViT-B-32'; name its weights too \(ViT-B-32:openai, .*ARCH:TAG"),
-        ("ViT-B/32:openai", "no architecture 'ViT-B/32'; did you mean 'ViT-B-32'"),
-        ("ViT-B-32:opennai", "neither a tag of ViT-B-32 nor a file; did you mean 'openai'"),
-        ("ViT-B-32:/nowhere/w.safetensors", "neither a tag of ViT-B-32 nor a file; no such file"),
-        ("ViT-B-32-quickgelu:laion2b_s34b_b79k", "ViT-B-32:laion2b_s34b_b79k exists"),
-        ("local-dir:/nowhere", "no such folder"),
-        ("hf-hub:", "a spec is"),
-        *((f"ViT-B-32:{tag}", rf"{WITH_GELU}.*use the architecture ViT-B-32-quickgelu") for tag in WITH_QUICKGELU),
-    ],
-)
+NO_SPECS = [
+    ("affect-tinny", r"did you mean 'affect-tiny'\?.*local-dir:FOLDER"),
+    ("ViT-B-32", r"'ViT-B-32'; name its weights too \(ViT-B-32:openai, .*ARCH:TAG"),
+    ("ViT-B/32:openai", "no architecture 'ViT-B/32'; did you mean 'ViT-B-32'"),
+    ("ViT-B-32:opennai", "neither a tag of ViT-B-32 nor a file; did you mean 'openai'"),
+    ("ViT-B-32:/nowhere/w.safetensors", "neither a tag of ViT-B-32 nor a file; no such file"),
+    ("ViT-B-32-quickgelu:laion2b_s34b_b79k", "ViT-B-32:laion2b_s34b_b79k exists"),
+    ("local-dir:/nowhere", "no such folder"),
+    ("hf-hub:", "a spec is"),
+    *((f"ViT-B-32:{tag}", rf"{WITH_GELU}.*use the architecture ViT-B-32-quickgelu") for tag in WITH_QUICKGELU),
+]
+
+
+@pytest.mark.parametrize(("spec", "says"), NO_SPECS)
 def test_a_spec_that_names_nothing_or_the_wrong_activation(spec, says):
-    refused(says, spec)
+    not_loaded(says, spec)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,7 @@ def test_without_a_network_nothing_is_retried_for_a_minute(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=unresolved))
     waits = []
     monkeypatch.setattr(time, "sleep", waits.append)
-    refused(r"did not give them \(huggingface\.co does not resolve", "ViT-B-32-quickgelu:openai")
+    not_loaded(r"did not give them \(huggingface\.co does not resolve", "ViT-B-32-quickgelu:openai")
     assert sum(waits) < 5
 
 
@@ -199,22 +202,21 @@ CACHED = "models--timm--vit_base_patch32_clip_224.openai/snapshots/0/open_clip_m
 WITH_QUICK = "with GELU, but would run with QuickGELU.*architecture ViT-B-32"
 
 
-@pytest.mark.parametrize(
-    ("name", "architecture", "says"),
-    [
-        ("vit_b_32-quickgelu-laion400m_e31-d867053b.pth", "ViT-B-32", WITH_GELU),
-        ("ViT-B-32-openai.safetensors", "ViT-B-32", WITH_GELU),
-        ("openai.bin", "ViT-B-32", WITH_GELU),
-        (CACHED, "ViT-B-32", WITH_GELU),
-        ("laion2b_s34b_b79k.safetensors", "ViT-B-32-quickgelu", WITH_QUICK),
-    ],
-)
+OTHER_ACTIVATIONS = [
+    ("vit_b_32-quickgelu-laion400m_e31-d867053b.pth", "ViT-B-32", WITH_GELU),
+    ("ViT-B-32-openai.safetensors", "ViT-B-32", WITH_GELU),
+    ("openai.bin", "ViT-B-32", WITH_GELU),
+    (CACHED, "ViT-B-32", WITH_GELU),
+    ("laion2b_s34b_b79k.safetensors", "ViT-B-32-quickgelu", WITH_QUICK),
+]
+
+
+@pytest.mark.parametrize(("name", "architecture", "says"), OTHER_ACTIVATIONS)
 def test_weights_of_a_file_run_with_their_own_activation(tmp_path, name, architecture, says):
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"weights")
-    with pytest.raises(EncoderUnavailable, match=says):
-        find(f"{architecture}:{path}")
+    refused(EncoderUnavailable, says, find, f"{architecture}:{path}")
 
 
 def test_a_checksum_says_what_a_file_is_whatever_its_name():
@@ -226,7 +228,7 @@ def test_a_checksum_says_what_a_file_is_whatever_its_name():
 def test_a_local_folder_of_quickgelu_weights_says_so_in_its_config(copy):
     folder = copy.rename(copy.with_name("models--timm--vit_base_patch32_clip_224.openai"))
     edit(folder / "open_clip_config.json", model_cfg={"quick_gelu": False})
-    refused(WITH_GELU, f"local-dir:{folder}")
+    not_loaded(WITH_GELU, f"local-dir:{folder}")
 
 
 def test_a_weights_file_gets_its_architectures_preprocessing_not_openais(tmp_path):
@@ -268,9 +270,9 @@ def test_a_file_that_says_nothing_of_its_activation_is_loaded_with_a_warning(tin
 
 def test_no_weights_never_means_random_ones(copy):
     (copy / "open_clip_model.safetensors").unlink()
-    refused("no weights there", f"local-dir:{copy}")
+    not_loaded("no weights there", f"local-dir:{copy}")
     (copy / "w.pt").write_bytes(b"weights")
-    refused(r"w\.pt is not looked for: rename it to \.pth", f"local-dir:{copy}")
+    not_loaded(r"w\.pt is not looked for: rename it to \.pth", f"local-dir:{copy}")
 
 
 def test_which_of_several_weights_is_not_guessed(copy):
@@ -278,28 +280,27 @@ def test_which_of_several_weights_is_not_guessed(copy):
     shutil.copy(weights, copy / "epoch_1.safetensors")
     assert find(f"local-dir:{copy}").weights == weights == local_weights(f"local-dir:{copy}")
     weights.rename(copy / "epoch_2.safetensors")
-    refused(r"several weights files \(epoch_1.safetensors, epoch_2.safetensors\)", f"local-dir:{copy}")
+    not_loaded(r"several weights files \(epoch_1.safetensors, epoch_2.safetensors\)", f"local-dir:{copy}")
 
 
 def test_a_folder_without_its_configuration(copy):
-    (copy / "open_clip_config.json").write_text("{}")
-    refused("no key model_cfg", f"local-dir:{copy}")
-    (copy / "open_clip_config.json").write_text("{")
-    refused("not valid JSON", f"local-dir:{copy}")
+    for content, says in (("{}", "no key model_cfg"), ("{", "not valid JSON")):
+        (copy / "open_clip_config.json").write_text(content)
+        not_loaded(says, f"local-dir:{copy}")
     (copy / "open_clip_config.json").unlink()
-    refused("no open_clip_config", f"local-dir:{copy}")
+    not_loaded("no open_clip_config", f"local-dir:{copy}")
 
 
 def test_weights_that_do_not_fit_lack_a_part_or_are_not_finite(copy):
     path = copy / "open_clip_model.safetensors"
     whole = load_file(path)
     save_file({k: v for k, v in whole.items() if k != "visual.proj"}, path)
-    refused(r"could not load open_clip_model\.safetensors.*visual\.proj", f"local-dir:{copy}")
+    not_loaded(r"could not load open_clip_model\.safetensors.*visual\.proj", f"local-dir:{copy}")
     whole["visual.proj"] = whole["visual.proj"] * float("nan")
     save_file(whole, path)
-    refused(r"visual\.proj has values that are not finite", f"local-dir:{copy}")
+    not_loaded(r"visual\.proj has values that are not finite", f"local-dir:{copy}")
     path.write_bytes(b"no safetensors")
-    refused("could not load", f"local-dir:{copy}")
+    not_loaded("could not load", f"local-dir:{copy}")
 
 
 class Payload:
@@ -313,9 +314,9 @@ def test_a_pickle_is_not_run(copy, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (copy / "open_clip_model.safetensors").unlink()
     torch.save({"state_dict": Payload()}, copy / "model.pth")
-    refused("holds more than tensors", f"local-dir:{copy}")
+    not_loaded("holds more than tensors", f"local-dir:{copy}")
     (copy / "model.pth").write_bytes(pickle.dumps(Payload()))
-    refused("could not load model", f"local-dir:{copy}")
+    not_loaded("could not load model", f"local-dir:{copy}")
     assert not (tmp_path / "ran").exists()
 
 
@@ -323,7 +324,7 @@ def test_a_pickle_is_not_run(copy, monkeypatch, tmp_path):
 def test_a_torchscript_archive_is_named_as_such(tmp_path):
     path = tmp_path / "ViT-B-32.pt"
     torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), str(path))
-    refused(r"TorchScript archive.*state_dict\(\) with safetensors", f"ViT-B-32-quickgelu:{path}")
+    not_loaded(r"TorchScript archive.*state_dict\(\) with safetensors", f"ViT-B-32-quickgelu:{path}")
 
 
 def test_a_tokenizer_that_does_not_fit_is_not_used(copy):
@@ -332,9 +333,7 @@ def test_a_tokenizer_that_does_not_fit_is_not_used(copy):
     weights = load_file(path)
     weights["token_embedding.weight"] = weights["token_embedding.weight"][:100].clone()
     save_file(weights, path)
-    encoder = load_encoder(f"local-dir:{copy}")
-    with pytest.raises(EncoderUnavailable, match="but the model has 100"):
-        encoder.encode_texts(["joy"])
+    refused(EncoderUnavailable, "but the model has 100", load_encoder(f"local-dir:{copy}").encode_texts, ["joy"])
 
 
 def test_the_shipped_encoder_is_the_default_and_an_ordinary_folder(images):
@@ -352,3 +351,150 @@ def test_pixels_are_those_of_open_clips_transform_to_the_last_bit(encoder):
         for size in [(224, 224), (360, 288), (31, 500), (33, 32), (5, 7), (1000, 667)]:
             image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
             torch.testing.assert_close(each.preprocess(image), wanted(image), atol=0, rtol=0)
+
+
+# An image is read as people saw it, or not at all
+
+
+def pixels(path: Path) -> np.ndarray:
+    assert read_image(path).mode == "RGB"
+    return np.asarray(read_image(path))
+
+
+def test_the_exif_orientation_is_applied(tmp_path):
+    image = Image.new("RGB", (4, 2), "black")
+    image.putpixel((0, 0), (255, 255, 255))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held turned: show it rotated by 90 degrees clockwise
+    image.save(tmp_path / "a.png", exif=exif)
+    read = pixels(tmp_path / "a.png")
+    assert (read.shape, read[0, 1].tolist()) == ((4, 2, 3), [255, 255, 255])
+
+
+def test_transparent_pixels_are_white_not_what_hides_below(tmp_path):
+    image = Image.new("RGBA", (2, 1), (10, 20, 30, 255))
+    image.putpixel((1, 0), (10, 20, 30, 0))
+    image.save(tmp_path / "a.png")
+    assert pixels(tmp_path / "a.png").tolist() == [[[10, 20, 30], [255, 255, 255]]]
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
+    Image.fromarray(np.array([[0, 257 * 100, 65535]], dtype=np.uint16)).save(tmp_path / "a.png")
+    assert pixels(tmp_path / "a.png")[0, :, 0].tolist() == [0, 100, 255]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_of_an_animation_the_first_frame_is_read(tmp_path, suffix):
+    first, second = Image.new("RGB", (3, 3), "white"), Image.new("RGB", (3, 3), "black")
+    path = tmp_path / f"a.{suffix}"
+    first.save(path, save_all=True, append_images=[second], duration=100, lossless=True)
+    assert (pixels(path) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [*((mode, "tif") for mode in ("1", "L", "LA", "RGB", "CMYK")), ("YCbCr", "jpg")]
+)
+def test_every_usual_mode_becomes_rgb(tmp_path, mode, suffix):
+    Image.new(mode, (5, 4)).save(tmp_path / f"a.{suffix}")
+    assert pixels(tmp_path / f"a.{suffix}").shape == (4, 5, 3)
+
+
+def test_floating_point_pixels_are_refused(tmp_path):
+    Image.fromarray(np.array([[0.0, 0.5]], dtype=np.float32)).save(tmp_path / "a.tif")
+    refused(BadInput, r"a\.tif: .*floating-point", read_image, tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "webp", "tif", "bmp"])
+def test_an_image_cut_short_is_refused_not_filled_with_grey(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    refused(BadInput, rf"a\.{suffix}: ", read_image, path)
+
+
+def test_a_file_that_is_no_image_no_file_and_a_folder(tmp_path):
+    path = tmp_path / "a.jpg"
+    for content, says in ((b"", "empty file"), (b"not an image", "not an image"), (b"\x89PNG hardly", "not an image")):
+        path.write_bytes(content)
+        refused(BadInput, rf"a\.jpg: {says}", read_image, path)
+    path.unlink()
+    for place, says in ((path, "no such file"), (tmp_path, "a folder, not a file")):
+        refused(BadInput, says, read_image, place)
+
+
+@pytest.mark.parametrize("limit", [10, 15])  # Pillow raises above twice its limit, and warns below
+def test_an_image_of_too_many_pixels_is_refused_without_a_warning(tmp_path, monkeypatch, limit):
+    Image.new("L", (5, 5)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    quiet_about_size.cache_clear()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.resetwarnings()
+        refused(BadInput, f"more than the safe {limit} pixels", read_image, tmp_path / "a.png")
+    assert not seen
+
+
+# The encoder in the wheel: what the file holds, and that it knows the demo set
+
+
+FOLDER = Path(affectml.__file__).parent / "encoders" / "affect_tiny"
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    """The training script as a module."""
+    script = FOLDER.parents[2] / "scripts" / "train_affect_tiny.py"
+    spec = importlib.util.spec_from_file_location("train_affect_tiny", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_folder_is_small_enough_for_the_wheel():
+    assert sum(file.stat().st_size for file in FOLDER.iterdir()) <= 9_000_000
+
+
+def test_the_file_holds_finite_halves_and_open_clip_loads_exactly_them(caplog):
+    stored = load_file(FOLDER / "open_clip_model.safetensors")
+    assert all(tensor.dtype == torch.float16 and tensor.isfinite().all() for tensor in stored.values())
+    model, _ = open_clip.create_model_from_pretrained(f"local-dir:{FOLDER}")
+    assert "random" not in caplog.text
+    loaded = model.state_dict()
+    assert loaded.keys() == stored.keys()
+    assert all(torch.equal(loaded[name].half(), stored[name]) for name in stored)
+
+
+def test_the_readmes_say_how_large_it_is():
+    model, _ = open_clip.create_model_from_pretrained(f"local-dir:{FOLDER}")
+    whole = sum(x.numel() for x in model.parameters()) / 1e6
+    first = (FOLDER.parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"a {whole:.1f} M-parameter CLIP" in first
+    assert f"A CLIP of {whole:.1f} million parameters" in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def test_only_tokens_of_its_words_have_a_row(recipe):
+    with safe_open(FOLDER / "open_clip_model.safetensors", framework="pt") as file:
+        rows = file.get_tensor("token_embedding.weight")
+    captions = recipe.all_captions(open_clip.get_tokenizer(f"local-dir:{FOLDER}"))
+    used = torch.zeros(len(rows), dtype=torch.bool)
+    used[captions.used_tokens()] = True
+    assert torch.equal(rows.any(dim=1), used)
+
+
+def test_no_prompt_of_a_built_in_taxonomy_is_cut_off():
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{FOLDER}")
+    for name in builtin_names():
+        taxonomy = get_taxonomy(name)
+        for template in taxonomy.templates:
+            tokens = tokenizer([template.format(label=label) for label in taxonomy.labels])
+            assert (tokens[:, -1] == 0).all(), f"{name}: {template}"
+
+
+def test_it_names_the_mode_of_paintings_it_has_not_seen(recipe):
+    assert recipe.measure(FOLDER, "mikels-8", seed=1001, images=120).top_1 >= 0.75
+
+
+@pytest.mark.slow
+def test_a_linear_head_on_it_closes_nine_tenths_of_the_gap(recipe):
+    assert recipe.measure(FOLDER, "mikels-8", seed=1002, images=1000).gap >= 0.9

@@ -7,6 +7,7 @@ import io
 import ipaddress
 import json
 import random
+import re
 import shutil
 import signal
 import socket
@@ -31,7 +32,7 @@ from PIL import Image
 import affectml
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.errors import BadDataset, BadInput
-from affectml.fetching import FetchConfig, fetch_images
+from affectml.fetching import FetchConfig
 from affectml.fetching._download import Failed, _trusted, checked_url, is_public
 
 from .checks import files_of, refused
@@ -66,7 +67,7 @@ class Server(ThreadingHTTPServer):
         pass  # clients that leave are what is tested
 
     def serves(self, path, content, **headers):
-        self.pages[path] = lambda handler, _: handler.answer(200, content, **headers)
+        self.pages[path] = answering(200, content, **headers)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -168,8 +169,12 @@ def kind_of(failure):
     return failure["reason"].partition(":")[0], failure["again"]
 
 
+def answering(status, content=b"", **headers):
+    return lambda handler, _: handler.answer(status, content, **headers)
+
+
 def redirecting(to, status=302):
-    return lambda handler, _: handler.answer(status, location=to)
+    return answering(status, location=to)
 
 
 def only_failures(folder, **options):
@@ -181,18 +186,6 @@ def only_failures(folder, **options):
 
 
 # What comes
-
-
-def test_failures_that_an_earlier_version_listed_are_read(server, listing):
-    server.serves("/0", picture(1))
-    server.serves("/1", picture(2))
-    folder = listing(["/0", "/1"])
-    header = "image_id,url,reason,why,tries,when,again"
-    ends = "the server answered 4xx,1,2026-01-01T00:00:00Z"
-    rows = [f"i{n},http://photos.example/{n},status,{ends},{again}" for n, again in enumerate(["no", "yes"])]
-    (folder / "fetch-failures.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
-    summary = affectml.fetch(folder, **QUICK)
-    assert (summary.urls, kind_of(failures(folder)[0])) == (1, ("status", "no"))
 
 
 def test_pictures_are_named_after_their_content_and_everything_else_stays(server, listing):
@@ -256,25 +249,6 @@ def test_a_hash_that_is_listed_must_be_that_of_what_comes(server, listing):
 # What does not come
 
 HTML = b"<!DOCTYPE html><title>photo</title>"
-REFUSED = [  # content, how the reason begins
-    (HTML, "not an image: starts with b'<!DOCTYPE html>"),
-    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image: starts with"),
-    (b"\xef\xbb\xbf<?xml version='1.0'?><svg/>", "not an image: starts with"),
-    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image: starts with"),
-    (b"", "not an image: empty"),
-    (picture(1, size=(16, 16))[:400], "unreadable image: cannot be read whole"),
-    (b"P6 30000 30000 255\n", "unreadable image: Image size (900000000 pixels)"),
-    (picture(1, size=(400, 400)), "too large: more than 262,144 bytes"),
-]
-
-
-def test_what_is_no_picture_is_refused_once_whatever_it_is_called(server, listing):
-    for n, (content, _) in enumerate(REFUSED):
-        server.serves(f"/{n}.jpg", content, content_type="image/jpeg")
-    refused = only_failures(listing(list(server.pages)), max_mb=0.25)
-    for n, (_, reason) in enumerate(REFUSED):
-        assert (refused[f"i{n}"]["reason"][: len(reason)], refused[f"i{n}"]["again"]) == (reason, "no")
-    assert set(server.asked.values()) == {1}
 
 
 def endless(handler, _):
@@ -310,39 +284,47 @@ def trickling(start):
     return page
 
 
-BROKEN = [  # page, reason, whether it is worth another try, requests
+NO_PICTURES = [  # content, how the reason begins
+    (HTML, "not an image: starts with b'<!DOCTYPE html>"),
+    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image: starts with"),
+    (b"\xef\xbb\xbf<?xml version='1.0'?><svg/>", "not an image: starts with"),
+    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image: starts with"),
+    (b"", "not an image: empty"),
+    (picture(1, size=(16, 16))[:400], "unreadable image: cannot be read whole"),
+    (b"P6 30000 30000 255\n", "unreadable image: Image size (900000000 pixels)"),
+    (picture(1, size=(400, 400)), "too large: more than 262,144 bytes"),
+]
+NOT_COMING = [  # page, how the reason begins, whether it is worth another try, requests
+    *((answering(200, content, content_type="image/jpeg"), reason, "no", 1) for content, reason in NO_PICTURES),
     (endless, "too large", "no", 1),
     (reset, "connection failed", "yes", 3),
     (promises_more, "connection failed", "yes", 3),
     (closing(content_length=400), "unreadable image", "no", 1),
     (ends_early, "unreadable image", "yes", 3),
+    *((answering(status), f"status {status}", "no", 1) for status in (204, 304, 401, 403, 404, 410)),
+    *((answering(status), f"status {status}", "yes", 3) for status in (408, 429, 500, 502)),
+]
+STALLING = [
     (lambda handler, _: handler.server.over.wait(), "connection failed", "yes", 3),
     (trickling(b"HTTP/1.1 200 OK\r\nX-Slow: "), "too slow", "yes", 1),
     (trickling(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"), "too slow", "yes", 1),
 ]
 
 
-def test_a_server_that_breaks_off_lies_or_stalls_leaves_nothing_behind(server, listing):
-    server.pages.update({f"/{n}": page for n, (page, *_) in enumerate(BROKEN)})
-    broken = only_failures(listing(list(server.pages)), max_mb=0.25, timeout=0.1, deadline=0.5, per_host=8)
-    for n, (_, *expected) in enumerate(BROKEN):
-        assert [*kind_of(broken[f"i{n}"]), server.asked[f"/{n}"]] == expected
-
-
-STATUSES = {**dict.fromkeys((204, 304, 401, 403, 404, 410), "no"), **dict.fromkeys((408, 429, 500, 502), "yes")}
-
-
-def test_a_status_says_whether_another_try_is_worth_it(server, listing):
-    server.pages.update({f"/{status}": lambda handler, _, status=status: handler.answer(status) for status in STATUSES})
-    refused = only_failures(listing(list(server.pages)))
-    for n, (status, again) in enumerate(STATUSES.items()):
-        assert kind_of(refused[f"i{n}"]) == (f"status {status}", again)
-        assert server.asked[f"/{status}"] == {"no": 1, "yes": 3}[again]
+@pytest.mark.parametrize(("pages", "limits"), [(NOT_COMING, {}), (STALLING, {"timeout": 0.1, "deadline": 0.5})])
+def test_what_does_not_come_leaves_nothing_behind_and_says_why_and_whether_to_try_again(server, listing, pages, limits):
+    """What is no picture whatever it is called, a server that breaks off, lies or stalls, and what it answers."""
+    paths = [f"/{n}.jpg" for n in range(len(pages))]
+    server.pages.update({path: page for path, (page, *_) in zip(paths, pages, strict=True)})
+    missing = only_failures(listing(paths), max_mb=0.25, per_host=8, **limits)
+    for path, failure, (_, reason, *expected) in zip(paths, missing.values(), pages, strict=True):
+        assert failure["reason"].startswith(reason)
+        assert [failure["again"], server.asked[path]] == expected
 
 
 def test_what_fails_in_passing_comes_at_the_next_try(server, listing):
-    for first in (reset, promises_more, ends_early, lambda handler, _: handler.answer(500)):
-        pages = [None, first, lambda handler, _: handler.answer(200, picture(1))]
+    for first in (reset, promises_more, ends_early, answering(500)):
+        pages = [None, first, answering(200, picture(1))]
         server.pages[f"/{len(server.pages)}"] = lambda handler, n, pages=pages: pages[n](handler, n)
     folder = listing(list(server.pages))
     assert affectml.fetch(folder, **QUICK).images == 4
@@ -360,14 +342,13 @@ def test_a_pause_that_a_host_asks_for_is_kept_for_all_of_its_images(server, list
 
     server.pages.update({"/a": page, "/b": page})
     assert affectml.fetch(listing(["/a", "/b"]), **QUICK | {"max_wait": 1.1}, per_host=1).images == 2
-    asked = [when for when, _, _ in server.log]
-    assert len(asked) == 3
-    assert asked[1] - asked[0] >= 0.95
+    first, second, _ = (when for when, _, _ in server.log)
+    assert second - first >= 0.95
 
 
 @pytest.mark.parametrize("pause", ["3600", "Wed, 21 Oct 2065 07:28:00 GMT"])
 def test_a_host_that_asks_for_a_long_pause_is_put_off_to_the_next_run(server, listing, pause):
-    server.pages.update({f"/{n}": lambda handler, _: handler.answer(429, retry_after=pause) for n in range(6)})
+    server.pages.update({f"/{n}": answering(429, retry_after=pause) for n in range(6)})
     server.serves("/there", picture(1))
     folder = listing([*(f"/{n}" for n in range(6)), "http://other.example/there"])
     assert affectml.fetch(folder, **QUICK, per_host=1).images == 1
@@ -501,18 +482,12 @@ def test_redirects_are_followed_so_far(server, listing):
     assert server.asked["/loop"] == 6
 
 
-def test_a_name_that_changes_its_address_after_the_check_gains_nothing(server, listing):
-    server.serves("/a", picture(1))
-    assert affectml.fetch(listing(["/a"]), **QUICK).images == 1
-    assert server.looked_up == ["photos.example"]
-    assert server.reached == NAMES["photos.example"]
-
-
-def test_the_environment_names_no_proxy(server, listing, monkeypatch):
+def test_neither_a_name_that_changes_its_address_after_the_check_nor_a_proxy_is_followed(server, listing, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     server.serves("/a", picture(1))
     assert affectml.fetch(listing(["/a"]), **QUICK).images == 1
+    assert (server.looked_up, server.reached) == (["photos.example"], NAMES["photos.example"])
 
 
 def test_a_password_in_a_url_goes_nowhere_and_is_written_nowhere(server, listing):
@@ -526,8 +501,7 @@ def test_a_password_in_a_url_goes_nowhere_and_is_written_nowhere(server, listing
     assert sent == dict.fromkeys(["/a", "/b", "/c", "/to?url=http://ann:s3cr@other.example/"])
     assert len(summary.failures) == 6
     said = (folder / "fetch-failures.csv").read_text() + json.dumps(summary.to_json()) + str(summary.reasons())
-    assert "s3cr" not in said
-    assert "ann" not in said
+    assert not re.search("s3cr|ann", said)
     affectml.fetch(folder, **QUICK)
     assert server.asked["/a"] == 1  # and is known again without it
 
@@ -543,16 +517,16 @@ def test_certificates_of_ones_own_are_taken_and_none_is_said_so(listing, monkeyp
     folder = listing(["/a"])
     for place in ("absent.pem", "empty.pem"):
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / place))
-        with pytest.raises(BadInput, match=f"SSL_CERT_FILE=.*{place}: no certificates can be read there"):
-            affectml.fetch(folder, **QUICK)
+        says = f"SSL_CERT_FILE=.*{place}: no certificates can be read there"
+        refused(BadInput, says, affectml.fetch, folder, **QUICK)
 
 
 # The next run
 
 
 def test_the_next_run_asks_for_what_may_come_and_for_all_when_told_to(server, listing):
-    server.pages["/busy"] = lambda handler, _: handler.answer(503)
-    server.pages["/html"] = lambda handler, _: handler.answer(200, HTML)
+    server.pages["/busy"] = answering(503)
+    server.serves("/html", HTML)
     folder = listing(["/gone", "/busy", "/html"])
     affectml.fetch(folder, **QUICK)
     assert server.asked == {"/gone": 1, "/busy": 3, "/html": 1}
@@ -620,7 +594,9 @@ def test_it_runs_where_a_loop_runs_as_in_a_notebook(server, listing):
     assert asyncio.run(cell()).images == 1
 
 
-def test_options_are_checked_and_named():
+def test_what_cannot_be_fetched_is_named(tmp_path):
+    write_dataset(tmp_path / "mydata", DatasetMeta(name="x"), pd.DataFrame({"image_id": ["a"], "file": ["a.png"]}), {})
+    refused(BadDataset, "no column url", affectml.fetch, tmp_path / "mydata")
     refused(BadInput, "fetch: no option 'perhost'; did you mean 'per_host'", affectml.fetch, "mydata", perhost=3)
     inf, nan = float("inf"), float("nan")
     wrong = {"jobs": ("3", 0), "allow_private": ("no",), "delay": (inf, -1), "deadline": (0,), "max_mb": (nan,)}
@@ -634,11 +610,6 @@ def test_a_column_of_mine_that_holds_no_hashes_is_not_written_over(server, listi
     before = (folder / "images.parquet").read_bytes()
     refused(BadDataset, "expected texts in column sha256, got 7; rename your column", affectml.fetch, folder, **QUICK)
     assert (folder / "images.parquet").read_bytes() == before
-
-
-def test_a_data_set_without_urls_says_so(tmp_path):
-    write_dataset(tmp_path / "mydata", DatasetMeta(name="x"), pd.DataFrame({"image_id": ["a"], "file": ["a.png"]}), {})
-    refused(BadDataset, "no column url", fetch_images, tmp_path / "mydata")
 
 
 def test_the_command_says_what_came_and_why_the_rest_did_not(server, listing, told):
@@ -697,7 +668,7 @@ ODD_PAUSES = [
 def test_a_pause_that_nobody_can_keep_does_not_end_the_download(server, listing, monkeypatch):
     for n, pause in enumerate(ODD_PAUSES):
         monkeypatch.setitem(NAMES, f"h{n}.example", ["8.8.8.8"])
-        server.pages[f"/{n}"] = lambda handler, _, pause=pause: handler.answer(429, retry_after=pause)
+        server.pages[f"/{n}"] = answering(429, retry_after=pause)
     folder = listing([f"http://h{n}.example/{n}" for n in range(len(ODD_PAUSES))])
     affectml.fetch(folder, **QUICK)
     assert [row["again"] for row in failures(folder)] == ["yes"] * len(ODD_PAUSES)
@@ -709,6 +680,8 @@ def test_a_cell_of_what_failed_is_no_formula_in_a_spreadsheet(server, listing):
     listed = failures(folder)
     assert [row["image_id"] for row in listed] == ["'=1+2", "-3"]
     assert listed[0]["url"] == '\'=HYPERLINK("http://other.example")'
+    file = folder / "fetch-failures.csv"  # earlier versions had more columns
+    file.write_text("\n".join([f"{line},{at or 'when'}" for at, line in enumerate(file.read_text().splitlines())]))
     affectml.fetch(folder, **QUICK)
     assert server.asked == {"/gone": 1}, "they are known again"
     assert failures(folder) == listed

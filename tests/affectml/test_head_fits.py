@@ -67,9 +67,10 @@ def test_labels_that_nobody_or_everybody_chose_stay_finite():
 
 def test_a_row_of_weight_two_is_two_rows():
     weights, twice = np.where(np.arange(80) < 30, 2.0, 1.0), [*range(80), *range(30)]
-    weighted = heads.SigmoidHead(l2=0.0).fit(FEW, FEW_RATES, weights=weights).predict_rates(FEW)
-    doubled = heads.SigmoidHead(l2=0.0).fit(FEW[twice], FEW_RATES[twice]).predict_rates(FEW)
-    np.testing.assert_allclose(weighted, doubled, atol=2e-2)  # weights do not enter the standardisation
+    weighted = heads.SigmoidHead(l2=0.0).fit(FEW, FEW_RATES, weights=weights)
+    doubled = heads.SigmoidHead(l2=0.0).fit(FEW[twice], FEW_RATES[twice])
+    # weights do not enter the standardisation
+    np.testing.assert_allclose(weighted.predict_rates(FEW), doubled.predict_rates(FEW), atol=2e-2)
 
 
 @pytest.mark.parametrize("options", [{"l2": 0.01}, {}, {"hidden": 4, "max_epochs": 5}], ids=repr)
@@ -204,18 +205,6 @@ def test_the_gradient_is_autograds(seed, labels, softmax):
     torch.testing.assert_close(objective.gradient(logits.detach()), logits.grad)
 
 
-@given(st.integers(0, 2**31 - 1), st.integers(2, 40), st.integers(1, 6))
-def test_folding_the_standardisation_changes_no_logit(seed, rows, labels):
-    rng = np.random.default_rng(seed)
-    Z = torch.from_numpy(rng.normal(rng.uniform(-50, 50, 4), rng.uniform(0.1, 20, 4), size=(rows, 4)))
-    Z[:, 2] = 0.1  # a constant feature, whose deviation float arithmetic does not make zero
-    standard = Standardiser.of(Z)
-    weight, bias = torch.from_numpy(rng.normal(size=(4, labels))), torch.from_numpy(rng.normal(size=labels))
-    raw, raw_bias = standard.fold(weight, bias)
-    torch.testing.assert_close(Z @ raw + raw_bias, standard.apply(Z, torch.float64) @ weight + bias)
-    assert standard.deviation[2] == torch.inf
-
-
 FACTORS = [([], True), ([100], False), ([0.01, 0.01], False), ([0], True), ([0] * 20, True)]
 
 
@@ -227,13 +216,6 @@ def test_features_of_one_unit_have_one_scale_and_those_of_several_their_own(fact
     scale = np.sqrt((own[own > 1e-9] ** 2).mean()) if one and own.any() else own
     np.testing.assert_allclose(found.deviation, np.where(own > 1e-9, scale, np.inf))  # a constant says nothing
     assert found.shared == one
-
-
-@pytest.mark.parametrize(("columns", "small", "one"), [(3, 1, False), (20, 1, False), (120, 6, True), (120, 7, False)])
-def test_of_a_hundred_features_one_in_twenty_may_be_small(columns, small, one):
-    Z = torch.from_numpy(np.random.default_rng(0).normal(size=(400, columns)))
-    Z[:, :small] *= 1e-3
-    assert Standardiser.of(Z).shared == one
 
 
 @pytest.mark.parametrize("head", [heads.SigmoidHead(), heads.SigmoidHead(hidden=8), heads.KernelHead(kind="rates")])
@@ -248,12 +230,10 @@ def test_folds_part_the_rows_evenly(rows, labels, seed):
     generator = torch.Generator().manual_seed(seed)
     targets = torch.eye(labels)[torch.randint(labels, (rows,), generator=generator)]
     parts = folds(targets, 5, generator)
-    assert sorted(torch.cat([left_out for _, left_out in parts]).tolist()) == list(range(rows))
+    for every in (torch.cat([left_out for _, left_out in parts]), *map(torch.cat, parts)):
+        assert sorted(every.tolist()) == list(range(rows))
     assert np.ptp([len(left_out) for _, left_out in parts]) <= 1
-    for kept, left_out in parts:
-        assert sorted([*kept.tolist(), *left_out.tolist()]) == list(range(rows))
-    counts = torch.stack([targets[left_out].sum(dim=0) for _, left_out in parts])
-    assert (counts.max(dim=0).values - counts.min(dim=0).values <= 1).all()
+    assert (np.ptp([targets[left_out].sum(dim=0).numpy() for _, left_out in parts], axis=0) <= 1).all()
 
 
 @pytest.mark.parametrize(("rows", "inside"), [(10, 1), (4_000_000, 2)])
@@ -295,25 +275,13 @@ def material(kind="rates", **more):
     return heads.Material(kind, Z[:40], shares[:40], (Z[40:], shares[40:]), val_sets=sets[40:].astype(int), **more)
 
 
-def test_a_head_takes_votes_where_it_counts_them():
-    even, uneven = material(), material(uneven=True)
-    for head, some, votes in (
-        (heads.SigmoidHead(), even, None),
-        (heads.SigmoidHead(), uneven, uneven.votes),
-        (heads.KernelHead(kind="rates"), uneven, None),
-    ):
-        arguments = head.from_material(some)
-        assert arguments.get("weights") is votes
-        assert arguments["targets"] is some.shares
-
-
 def test_to_learn_is_to_fit_and_to_choose_thresholds_which_a_head_of_sets_has_not():
     some, said = material(uneven=True), []
     learned = heads.SigmoidHead().learn(some, said.append)
     fitted = heads.SigmoidHead().fit(some.X, some.shares, val=some.val, weights=some.votes)
     fitted.tune_thresholds(some.val[0], some.val_sets)
-    assert torch.equal(learned.scores(some.X), fitted.scores(some.X))
-    assert torch.equal(learned.predict_sets(some.X), fitted.predict_sets(some.X))
+    for way in ("scores", "predict_sets"):
+        assert torch.equal(getattr(learned, way)(some.X), getattr(fitted, way)(some.X))
     assert said == ["people per image differ much: votes count as votes of n, not as shares"]
     sets, val_sets = some.sets()
     head = heads.TopKHead(l2=0.1).learn(some)

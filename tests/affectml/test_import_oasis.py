@@ -25,12 +25,9 @@ def test_flat_is_flat_and_wide_is_u_shaped():
 
 def test_the_edges_are_the_only_distributions_there_are():
     mean, sd = np.array([1.0, 4.0, 2.25, 4.0, 7.0]), np.array([0.0, 0.0, np.sqrt(3 / 16), 3.0, 0.0])
-    shares = maximum_entropy_shares(mean, sd)
-    expected = np.zeros((5, 7))
-    expected[0, 0] = expected[1, 3] = expected[4, 6] = 1
-    expected[2, 1:3] = 0.75, 0.25
-    expected[3, [0, 6]] = 0.5
-    np.testing.assert_allclose(shares, expected, atol=1e-9)
+    by_point = [{1: 1}, {4: 1}, {2: 0.75, 3: 0.25}, {1: 0.5, 7: 0.5}, {7: 1}]
+    expected = [[shares.get(point, 0) for point in SCALE] for shares in by_point]
+    np.testing.assert_allclose(maximum_entropy_shares(mean, sd), expected, atol=1e-9)
 
 
 @given(st.lists(st.tuples(st.floats(1, 7), st.floats(0, 1)), min_size=1, max_size=20))

@@ -12,28 +12,35 @@ from PIL import Image
 
 from affectml.data import Dataset
 from affectml.errors import BadInput, UnknownLabel, command_line
-from affectml.importers import import_table
 from affectml.importers.find import inside_name
 from affectml.taxonomies import Taxonomy
 
+from .fuzz.sources import picture
+
 
 @pytest.fixture
-def load(tmp_path):
-    """Import a text, a frame, or the content of a JSON file as a table beside four images: (summary, data set)."""
+def laid(tmp_path):
+    """`laid(content)`: the file of a text, a frame, or the content of a JSON file, beside four images."""
     for at in range(4):
         Image.new("RGB", (5, 5), (at * 40, 0, 0)).save(tmp_path / f"{at}.png")
 
-    def run(content, file="", out="out", **options):
+    def lay(content, file=""):
         is_json = isinstance(content, list | dict) or (isinstance(content, str) and content[:1] in ("[", "{"))
-        file = file or ("labels.json" if is_json else "labels.csv")
+        place = tmp_path / (file or ("labels.json" if is_json else "labels.csv"))
         if isinstance(content, pd.DataFrame):
-            content.to_parquet(tmp_path / file)
+            content.to_parquet(place)
         else:
             text = json.dumps(content) if isinstance(content, list | dict) else content
-            (tmp_path / file).write_bytes(text if isinstance(text, bytes) else text.encode())
-        return import_table(tmp_path / file, tmp_path / out, **options), Dataset.open(tmp_path / out)
+            place.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return place
 
-    return run
+    return lay
+
+
+@pytest.fixture
+def load(laid, bring):
+    """Import such a content as a table: (summary, data set)."""
+    return lambda content, file="", **options: bring("table", laid(content, file), **options)
 
 
 def rows(dataset: Dataset, target: str) -> dict[str, list[float]]:
@@ -114,10 +121,10 @@ def test_what_separates_labels_is_for_the_user_to_say_and_never_stands_in_a_labe
     _, dataset = load('file,labels\n0.png,"joy, wild;fear"\n1.png,fear\n', delimiter=";")
     assert dataset.target("sets").taxonomy.labels == ("fear", "joy, wild")
     text = "file,label\n0.png,something else\n1.png,awe\n"
-    assert load(text, taxonomy="artemis-9", delimiter=" ", out="o2")[0].targets == {"sets": "sets"}
-    assert load(text, taxonomy="artemis-9", out="o3")[0].targets == {"single": "single"}
+    assert load(text, taxonomy="artemis-9", delimiter=" ")[0].targets == {"sets": "sets"}
+    assert load(text, taxonomy="artemis-9")[0].targets == {"single": "single"}
     wild = Taxonomy(name="wild", labels=("joy, wild", "fear"))
-    assert load(table("label", '"joy, wild"', "fear"), taxonomy=wild, out="o4")[0].targets == {"single": "single"}
+    assert load(table("label", '"joy, wild"', "fear"), taxonomy=wild)[0].targets == {"single": "single"}
 
 
 def test_split_group_url_and_own_columns_come_along(load, tmp_path):
@@ -127,28 +134,28 @@ def test_split_group_url_and_own_columns_come_along(load, tmp_path):
     assert dataset.images["group"].tolist() == ["a", "b"]
     assert dataset.images["year"].fillna(-1).tolist() == [1940, -1], "whole numbers stay whole beside a gap"
     assert dataset.images["painter"].isna().tolist() == [False, True]
-    _, dataset = load("url,joy,fear,wobble\nhttp://a,3,1,7\nhttp://b,0,4,9", label_columns=["joy", "fear"], out="o")
+    _, dataset = load("url,joy,fear,wobble\nhttp://a,3,1,7\nhttp://b,0,4,9", label_columns=["joy", "fear"])
     assert (dataset.images["wobble"].tolist(), dataset.images["url"].tolist()) == ([7, 9], ["http://a", "http://b"])
-    summary, _ = load("file,label\n0.png,joy\n1.png,\n2.png,fear\n", empty="skip", out="o2")
+    summary, _ = load("file,label\n0.png,joy\n1.png,\n2.png,fear\n", empty="skip")
     assert summary.skipped == {"rows without a label": [f"{tmp_path / 'labels.csv'}, line 3"]}
 
 
 # --- a label that is probably another, misspelt
 
 
-@pytest.mark.parametrize(
-    ("counts", "options", "often"),
-    [
-        ({"joy": 300, "joyy": 1, "fear": 200}, {}, "300 times"),
-        ({"joy": 2, "joyy": 1}, {}, "twice"),
-        ({"joy": 1, "joyy": 1}, {}, "once"),
-        ({"joy": 300, "joyy": 1}, {"mapping": {"joyy": "joy"}, "taxonomy": "ekman-6"}, ""),  # named by the user
-        ({"joy": 300, "joyy": 30}, {}, ""),  # not so rare
-        ({"joy": 30, "joyy": 2}, {}, ""),  # nobody knows yet
-        ({"disgust": 1, "distrust": 300}, {}, ""),  # a word for an emotion itself
-        ({"joy": 300, "boredom": 1}, {}, ""),  # no namesake
-    ],
-)
+SLIPS = [
+    ({"joy": 300, "joyy": 1, "fear": 200}, {}, "300 times"),
+    ({"joy": 2, "joyy": 1}, {}, "twice"),
+    ({"joy": 1, "joyy": 1}, {}, "once"),
+    ({"joy": 300, "joyy": 1}, {"mapping": {"joyy": "joy"}, "taxonomy": "ekman-6"}, ""),  # named by the user
+    ({"joy": 300, "joyy": 30}, {}, ""),  # not so rare
+    ({"joy": 30, "joyy": 2}, {}, ""),  # nobody knows yet
+    ({"disgust": 1, "distrust": 300}, {}, ""),  # a word for an emotion itself
+    ({"joy": 300, "boredom": 1}, {}, ""),  # no namesake
+]
+
+
+@pytest.mark.parametrize(("counts", "options", "often"), SLIPS)
 def test_a_label_that_is_probably_a_slip_of_the_pen_is_warned_of_with_the_way_out(load, counts, options, often):
     labels = [label for label, number in counts.items() for _ in range(number)]
     with command_line():
@@ -168,10 +175,10 @@ JUDGED = (
 )
 
 
-def test_judgements_become_votes_of_those_who_answered_and_come_back_the_same(load, tmp_path):
+def test_judgements_become_votes_of_those_who_answered_and_come_back_the_same(load):
     summary, dataset = load(JUDGED)
     assert (summary.judgements, summary.people, summary.targets) == (6, 3, {"rates": "rates"})
-    assert dataset.meta.name == "out"  # not "labels", as the file is called
+    assert dataset.meta.name == dataset.root.name  # not "labels", as the file is called
     assert rows(dataset, "rates") == {"0.png": [2, 1], "1.png": [0, 1]}
     assert dataset.target("rates").people[:, 0].tolist() == [3, 1], "none counts as an answer, skip does not"
     assert dataset.judgements["kind"].tolist() == ["labels", "labels", "none", "skip", "labels", "unsure"]
@@ -179,22 +186,21 @@ def test_judgements_become_votes_of_those_who_answered_and_come_back_the_same(lo
     assert dataset.images["place"].tolist() == ["x", "y", "y"], "the same for all judgements: the image's"
     assert "differ between judgements of one image, so kept there: seconds" in summary.notes
     assert list(summary.skipped.values()) == [["2.png"]]
-    exported = (tmp_path / "out" / "annotations.parquet").read_bytes()
-    _, again = load(exported, file="again.parquet", out="o2")
+    _, again = load((dataset.root / "annotations.parquet").read_bytes(), file="again.parquet")
     assert rows(again, "rates") == rows(dataset, "rates")
     assert again.judgements["kind"].tolist() == dataset.judgements["kind"].tolist()
     assert again.judgements["event_id"].tolist() == [f"line-{line}" for line in range(2, 8)]
 
 
-@pytest.mark.parametrize(
-    ("column", "cells", "kept"),
-    [
-        ("language", ["DE", "", "pt_br", "German"], ["de", "unsaid", "pt-BR", "de"]),
-        ("language", ["de", "formal", "", ""], "line 3: language 'formal' names no language"),
-        ("flag", ["1", "", "0", "true"], [True, False, False, True]),
-        ("flag", ["ok", "bad", "", ""], "line 2: flag 'ok' is not true or false"),
-    ],
-)
+LANGUAGES_AND_FLAGS = [
+    ("language", ["DE", "", "pt_br", "German"], ["de", "unsaid", "pt-BR", "de"]),
+    ("language", ["de", "formal", "", ""], "line 3: language 'formal' names no language"),
+    ("flag", ["1", "", "0", "true"], [True, False, False, True]),
+    ("flag", ["ok", "bad", "", ""], "line 2: flag 'ok' is not true or false"),
+]
+
+
+@pytest.mark.parametrize(("column", "cells", "kept"), LANGUAGES_AND_FLAGS)
 def test_language_and_flag_have_one_form_and_others_of_that_name_are_left_with_a_note(load, column, cells, kept):
     said = [f"{at // 2}.png,{at},{'fear' if at % 2 else 'joy'},{cell}" for at, cell in enumerate(cells)]
     summary, dataset = load("\n".join([f"file,annotator,label,{column}", *said]))
@@ -209,7 +215,7 @@ def test_one_choice_each_is_also_a_distribution_and_people_without_images_or_nam
     summary, _ = load("file,annotator,emotion\n0.png,a,joy\n9.png,b,fear\n")
     assert summary.targets == {"rates": "rates", "distribution": "distribution"}
     assert (summary.images, summary.people, summary.judgements) == (1, 1, 1)
-    summary, dataset = load("file,emotion\n0.png,joy\n0.png,fear\n", anonymous=True, out="o2")
+    summary, dataset = load("file,emotion\n0.png,joy\n0.png,fear\n", anonymous=True)
     assert summary.people is None
     assert dataset.judgements["annotator_id"].is_unique
 
@@ -272,16 +278,10 @@ def test_missing_and_broken_files_are_counted(load, tmp_path):
     assert list(rows(dataset, "single")) == dataset.images["image_id"].tolist() == ["0.png"]
 
 
-def test_two_images_never_become_one_file(load, tmp_path):
-    (tmp_path / "images").mkdir()
-    Image.new("RGB", (4, 4)).save(tmp_path / "images" / "0.png")
-    with pytest.raises(BadInput, match=r"0.png and .*images/0.png would both become images/0.png; rename one"):
-        load("file,label\n0.png,joy\nimages/0.png,fear\n")
-
-
-def test_labels_alone(load):
-    summary, dataset = load("file,label\na/1.jpg,joy\nb/2.jpg,fear\n", images="none")
-    assert (summary.images, dataset.images.columns.tolist()) == (2, ["image_id"])
+def test_two_images_never_become_one_file(laid, refused, tmp_path):
+    picture(tmp_path / "images" / "0.png")
+    says = r"0.png and .*images/0.png would both become images/0.png; rename one"
+    refused(says, "table", laid("file,label\n0.png,joy\nimages/0.png,fear\n"))
 
 
 @given(st.lists(st.sampled_from(["..", ".", "a", "/", "\\", "//", "b.jpg", "C:", " "]), min_size=1, max_size=6))
@@ -363,27 +363,23 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_line_naming_the_place_and_leaves_nothing(load, tmp_path, case):
+def test_bad_input_is_one_line_naming_the_place_and_leaves_nothing(laid, refused, case):
     content, options, message = BAD[case]
-    with pytest.raises(UnknownLabel if "no label '" in message else BadInput, match=message) as caught:
-        load(content, **options)
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "out").exists()
-    assert not [p for p in tmp_path.iterdir() if p.name.endswith(".tmp")]
+    refused(message, "table", laid(content), UnknownLabel if "no label '" in message else BadInput, **options)
 
 
-def test_one_sheet_of_an_excel_file_is_a_table(load, tmp_path):
+def test_one_sheet_of_an_excel_file_is_a_table(bring, refused, tmp_path):
     votes = pytest.importorskip("openpyxl").Workbook()
     votes.create_sheet("empty")
     for row in [("file", "joy", "awe", "n"), (None, None, None, None), ("0.png", 3, 1.0, 4), ("1.png", 0, 4, 4)]:
         votes.active.append(row)
     votes.save(tmp_path / "votes.xlsx")
-    _, dataset = load((tmp_path / "votes.xlsx").read_bytes(), file="votes.xlsx", kind="rates")
+    _, dataset = bring("table", tmp_path / "votes.xlsx", kind="rates", images="none")
     assert rows(dataset, "rates") == {"0.png": [1, 3], "1.png": [4, 0]}
     votes.create_sheet("more").append(["file", "joy"])
     votes.save(tmp_path / "votes.xlsx")
-    with pytest.raises(BadInput, match=r"votes.xlsx: 2 sheets \(Sheet, more\); leave the one that holds the table"):
-        load((tmp_path / "votes.xlsx").read_bytes(), file="votes.xlsx")
+    says = r"votes.xlsx: 2 sheets \(Sheet, more\); leave the one that holds the table"
+    refused(says, "table", tmp_path / "votes.xlsx")
 
 
 def test_encodings_can_be_named(load):

@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -23,14 +24,14 @@ from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadInput, BadRun, UnknownLabel
-from affectml.heads import ImageEffects, Normals
-from affectml.people import known as known_people
+from affectml.heads import Normals
 from affectml.people.erasing import erase_people
 from affectml.people.known import open_people, people_file, read_people, write_people
+from affectml.predicting.files import predict_to_file
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, plan_run
 
-from .checks import answered, edit, refused
+from .checks import GOLDEN, answered, edit, refused
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +50,13 @@ def made(tmp_path_factory):
             "mydata", multilabel=True, by_person=True, encoder="affect-tiny", threads=1, l2=0.1,
             say=lambda line: print(line, file=said),
         )  # fmt: skip
-    assert demo.root.is_dir()
     return root
 
 
 @pytest.fixture
 def here(made, tmp_path, monkeypatch):
     """A copy of it as the working folder."""
-    shutil.copytree(made, tmp_path / "here")
-    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.chdir(shutil.copytree(made, tmp_path / "here"))
     return tmp_path / "here"
 
 
@@ -105,8 +104,7 @@ class TestKnown:
     def test_a_person_is_who_the_people_file_says(self, run):
         people, labels = known(), list(run.taxonomy.labels)
         one = run.for_person(people.ids[3])
-        assert one.answers == people.answers[3] > 0
-        assert list(one.thresholds.index) == labels
+        assert (one.answers, list(one.thresholds.index)) == (people.answers[3], labels)
         np.testing.assert_array_equal(one.thresholds["offset"], people.mean[3][: len(labels)])
         variance = np.diagonal(people.covariance[3])[: len(labels)]
         np.testing.assert_allclose(one.thresholds["sd"] ** 2, variance, atol=1e-12)
@@ -124,8 +122,8 @@ class TestKnown:
 
     def test_a_name_that_nobody_has_is_said_without_saying_who_is_there(self, run):
         people = known()
-        with pytest.raises(BadInput, match=rf"nobody called '{people.ids[0]}x'; did you mean.*{len(people)} people"):
-            run.for_person(people.ids[0] + "x")
+        says = rf"nobody called '{people.ids[0]}x'; did you mean.*{len(people)} people"
+        refused(BadInput, says, run.for_person, people.ids[0] + "x")
         with pytest.raises(BadInput) as error:
             run.for_person("zzzzzzzz")
         assert not any(who in str(error.value).replace(str(people.file), "") for who in people.ids)
@@ -172,25 +170,22 @@ class TestNew:
 
     def test_answers_in_every_form_say_the_same(self, run, made, tmp_path):
         mine = answers_of(known().ids[1], 12)
-        expected = run.for_person(mine)
-        assert expected.answers == 12
-        images = list(mine)
+        expected, images, labels = run.for_person(mine), list(mine), list(mine.values())
         as_csv(mine, tmp_path / "a.csv")
-        pd.DataFrame({"image_id": images, "labels": list(mine.values())}).to_parquet(tmp_path / "a.parquet")
-        kinds = ["labels" if labels else "none" for labels in mine.values()]
-        judged = pd.DataFrame({"image_id": images, "kind": kinds, "labels": ["|".join(v) for v in mine.values()]})
+        pd.DataFrame({"image_id": images, "labels": labels}).to_parquet(tmp_path / "a.parquet")
+        kinds = ["labels" if each else "none" for each in labels]
+        judged = pd.DataFrame({"image_id": images, "kind": kinds, "labels": map("|".join, labels)})
         more = pd.DataFrame({"image_id": ["?", "?"], "kind": ["skip", "unsure"], "labels": ["", ""]})
-        forms = [
-            {str(made / "mydata" / "images" / f"{image}.png"): labels for image, labels in mine.items()},
-            {image: np.array(labels, dtype=object) for image, labels in mine.items()},
-            pd.DataFrame({"image": images, "labels": list(mine.values())}),
+        for form in (
+            {str(made / "mydata" / "images" / f"{image}.png"): each for image, each in mine.items()},
+            {image: np.array(each, dtype=object) for image, each in mine.items()},
+            pd.DataFrame({"image": images, "labels": labels}),
             tmp_path / "a.csv",
             tmp_path / "a.parquet",
             pd.concat([judged, more]),
-        ]
-        for form in forms:
+        ):
             got = run.for_person(form, threads=1)
-            assert got.answers == 12
+            assert (got.answers, expected.answers) == (12, 12)
             np.testing.assert_allclose(got.believed.mean, expected.believed.mean, atol=1e-3)
         np.testing.assert_array_equal(run.for_person(tmp_path / "a.csv").believed.mean, expected.believed.mean)
 
@@ -208,9 +203,8 @@ class TestNew:
 
     def test_where_the_data_set_is_gone_ids_need_another(self, here):
         Path("mydata").rename("elsewhere")
-        run = loaded()
-        with pytest.raises(BadInput, match=r"no file '000003', and the run's own data set is not at mydata; name the"):
-            run.for_person({"000003": []})
+        run, says = loaded(), "no file '000003', and the run's own data set is not at mydata; name the"
+        refused(BadInput, says, run.for_person, {"000003": []})
         assert run.for_person({"000003": []}, dataset="elsewhere").answers == 1
 
 
@@ -231,17 +225,6 @@ class TestImages:
             if "image_id" in table:
                 table.assign(image_id=table["image_id"].map(names)).to_parquet(file)
         np.testing.assert_array_equal(rates_of(run.for_person().predict("renamed"), images.map(names)), anybody)
-
-    def test_effects_are_written_and_read_back_in_single_precision(self, run, tmp_path):
-        draw = np.random.default_rng(0)
-        X = draw.normal(size=(5, 4)).astype(np.float32)
-        effects = ImageEffects(torch.from_numpy(draw.normal(size=(5, 2))), torch.from_numpy(draw.random((5, 2))))
-        known_people.write_image_effects(tmp_path, list("abcde"), ["joy", "joy variance"], effects, X)
-        columns = ["image_id", "features_sha256", "effect:joy", "effect:joy variance", "variance:joy"]
-        assert list(pd.read_parquet(tmp_path / "image_effects.parquet").columns)[:5] == columns
-        found = known_people.read_image_effects(tmp_path, ["joy", "joy variance"])
-        np.testing.assert_allclose(found, np.hstack([effects.mean, effects.variance]), rtol=1e-6)
-        assert found.index.get_loc(known_people.features_key(X[3].astype(np.float64))) == 3
 
     def test_damaged_effects_are_said(self, here):
         file = Path("runs/mydata-001/image_effects.parquet")
@@ -285,40 +268,22 @@ class TestCommand:
         assert [row["scores"]["awe"] for row in found] == list(run.for_person(mine).predict("mydata")["awe"])
 
     @pytest.mark.parametrize(("words", "says"), NOT_TOGETHER)
-    def test_what_does_not_go_together_is_refused(self, run, command, words, says):
-        code, out, err = command("predict", run.folder, "mydata", *words.split())
-        assert (code, out) == (2, "")
-        assert says in err
+    def test_what_does_not_go_together_is_refused(self, run, told, words, says):
+        assert says in told("predict", run.folder, "mydata", *words.split(), code=2)
 
-    def test_a_file_that_was_begun_for_another_person_is_begun_afresh(self, here, monkeypatch):
-        from affectml.predicting.files import predict_to_file
-        from affectml.predicting.predictor import Predictor
-
-        monkeypatch.setattr("affectml.parts.SIZE", 64)
-        run = loaded()
+    def test_a_file_that_was_begun_for_another_person_is_begun_afresh(self, here):
+        run, said = loaded(), []
         ann, ben = (run.for_person(who) for who in known().ids[:2])
-        before, ways = Predictor.predict, iter(["predict", "stop"])
-
-        def stopped(self, *args):
-            if next(ways, None) == "stop":
-                raise KeyboardInterrupt
-            return before(self, *args)
-
-        monkeypatch.setattr(Predictor, "predict", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            predict_to_file(run.folder, "mydata", "a.parquet", person=ann, say=print)
+        predict_to_file(run.folder, "mydata", "a.parquet", person=ann, join=False, say=print)
         assert known().ids[0] not in Path("a.parquet.parts/manifest.json").read_text()
-        said = []
         predict_to_file(run.folder, "mydata", "a.parquet", person=ben, say=said.append)
         assert any("was begun with another person: starting afresh" in line for line in said)
         expected = ben.predict("mydata")["awe"].astype(np.float32)
         np.testing.assert_array_equal(pd.read_parquet("a.parquet")["awe"], expected)
 
-    def test_a_run_without_people_says_how_to_have_them(self, here, command):
-        affectml.train("mydata", multilabel=True, out="runs/plain", threads=1, say=print, l2=0.1)
-        code, _, err = command("predict", "runs/plain", "mydata", "--person", "ann")
-        says = "runs/plain: a sigmoid head, which tells no people apart: train again with --by-person"
-        assert (code, says in err) == (2, True)
+    def test_a_run_without_people_says_how_to_have_them(self, run, told):
+        says = "a sigmoid head, which tells no people apart: train again with --by-person"
+        assert says in told("predict", GOLDEN / "runs" / "sigmoid", "mydata", "--person", "ann", code=2)
 
 
 FAULTS = [
@@ -340,29 +305,24 @@ class TestFile:
 
     def test_it_is_beside_the_run_and_its_owner_alone_reads_it(self, run):
         file = people_file(run.folder)
-        assert file == Path("runs/mydata-001-people.safetensors")
-        assert mode(file) == 0o600
+        assert (file, mode(file)) == (Path("runs/mydata-001-people.safetensors"), 0o600)
         assert people_file(run.folder.absolute()) == file.absolute()
         assert not any("people" in path.name for path in run.folder.rglob("*"))
 
     def test_a_missing_one_is_named_with_the_way_out(self, here):
         people_file(Path("runs/mydata-001")).unlink()
-        run = loaded()
-        with pytest.raises(BadRun, match=r"mydata-001-people.safetensors: no such file.*copy it here.*\(answers\)"):
-            run.for_person("ann")
+        run, says = loaded(), r"mydata-001-people.safetensors: no such file.*copy it here.*\(answers\)"
+        refused(BadRun, says, run.for_person, "ann")
         assert run.for_person({"000003": "awe"}).answers == 1
 
     @pytest.mark.slow
     def test_where_people_cannot_be_written_the_run_is_kept_and_a_line_says_so(self, here, monkeypatch):
-        def full(*given):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
+        full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
         monkeypatch.setattr("affectml.training.by_person.write_people", full)
-        monkeypatch.setattr(  # which takes longest
-            sys.modules["affectml.training.fit"], "judge_by_person", lambda judged: judged.evaluation
-        )
-        with pytest.raises(OSError, match=r"runs/again-people.safetensors could not be written \(No space.* kept in"):
-            affectml.train("mydata", multilabel=True, by_person=True, out="runs/again", say=print)
+        judged = Mock(side_effect=lambda judged: judged.evaluation)  # of which the whole takes longest
+        monkeypatch.setattr(sys.modules["affectml.training.fit"], "judge_by_person", judged)
+        says = r"runs/again-people.safetensors could not be written \(No space.* kept in"
+        refused(OSError, says, affectml.train, "mydata", multilabel=True, by_person=True, out="runs/again", say=print)
         assert affectml.load_run("runs/again").for_person({"000003": "awe"}).answers == 1
 
     def test_people_of_another_head_are_never_read(self, here):
@@ -430,17 +390,17 @@ class TestErase:
         assert not set(Dataset.open("mydata").judgements["annotator_id"]) & set(gone)
         assert not traces(here, gone, people)
 
-    def test_who_is_in_a_people_file_alone_can_be_erased_and_nobody_else(self, here, command, told):
+    def test_who_is_in_a_people_file_alone_can_be_erased_and_nobody_else(self, here, told):
         who = known().ids[0]
         Path("far/deep").mkdir(parents=True)
         shutil.move("runs/mydata-001-people.safetensors", "far/deep/old-people.safetensors")
         says = f"no run by person was found that knows them; `affectml label remove erase mydata {who} --runs FOLDER`"
         assert says in told("label", "remove", "erase", "mydata", who)
-        assert "nobody called" in command("label", "remove", "erase", "mydata", who)[2]
+        assert "nobody called" in told("label", "remove", "erase", "mydata", who, code=2)
         done = json.loads(told("label", "remove", "erase", "mydata", who, "--runs", "far", "--json"))
         learned = {"file": "far/deep/old-people.safetensors", "people": 1, "run": None, "command": None}
         assert (done["judgements"], done["learned"]) == (0, [learned])
-        assert "no such folder" in command("label", "remove", "erase", "mydata", who, "--runs", "nowhere")[2]
+        assert "no such folder" in told("label", "remove", "erase", "mydata", who, "--runs", "nowhere", code=2)
 
     def test_a_data_set_that_was_renamed_is_known_by_its_target_and_another_s_runs_keep_their_people(self, here):
         who = known().ids[0]
@@ -458,8 +418,8 @@ class TestErase:
         people = known()
         refused(Exception, "nobody called 'zzzz'", erase_people, "mydata", [people.ids[0], "zzzz"])
         Path("runs/b-people.safetensors").write_bytes(b"x")
-        with pytest.raises(BadRun, match=r"b-people.safetensors: not a readable safetensors file"):
-            erase_people("mydata", [people.ids[0]])
+        says = "b-people.safetensors: not a readable safetensors file"
+        refused(BadRun, says, erase_people, "mydata", [people.ids[0]])
         assert known().ids == people.ids
         assert people.ids[0] in set(Dataset.open("mydata").judgements["annotator_id"])
 
@@ -474,18 +434,14 @@ class TestErase:
 
     def test_it_goes_on_after_it_was_killed_in_between(self, here, monkeypatch):
         who = known().ids[0]
-
-        def killed(people):
-            raise KeyboardInterrupt
-
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr("affectml.people.erasing.save_people", killed)
+            patch.setattr("affectml.people.erasing.save_people", Mock(side_effect=KeyboardInterrupt))
             erase_people("mydata", [who])
         assert who in known().ids
         erase_people("mydata", [who])
         assert who not in known().ids
 
-    def test_training_warns_and_exports_wait_until_the_target_is_made_again(self, here, command, told):
+    def test_training_warns_and_exports_wait_until_the_target_is_made_again(self, here, told):
         said, config = [], TrainConfig(dataset="mydata", multilabel=True, encoder="affect-tiny")
         plan_run(config, say=said.append)
         assert said == []
@@ -493,8 +449,7 @@ class TestErase:
         plan_run(config, say=said.append)
         assert "mydata: target emotions counts somebody who was erased; make it again: `affectml" in said[0]
         for way in (["--hub", "hub"], *([["--onnx"]] if find_spec("onnx") else [])):
-            code, _, error = command("export", "runs/mydata-001", *way)
-            assert (code, "counts somebody who was erased" in error) == (2, True), way
+            assert "counts somebody who was erased" in told("export", "runs/mydata-001", *way, code=2)
         assert not any(Path(place).exists() for place in ("hub", "runs/mydata-001/head.onnx"))
         told(*shlex.split(targets["emotions"])[1:])
         told("export", "runs/mydata-001", "--hub", "hub")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from affectml._files import with_column, write_parquet
 from affectml.data import Dataset, DatasetMeta, TargetMeta, Targets, write_dataset
 from affectml.data.splits import filled, folds_of, pick, split_dataset, split_table, strata
 from affectml.errors import BadDataset, BadInput
+from affectml.training import plan_run, prepare
 
 from .checks import edit, refused
 
@@ -68,11 +70,9 @@ def test_no_group_is_parted_and_each_image_has_one_part(groups, seed, single):
 
 def test_images_without_a_group_are_groups_of_their_own(tmp_path):
     group = [f"g{k // 10}" if k < 300 else None for k in range(600)]
-    data, targets = dataset(tmp_path, random_sets(), group=group)
-    split = split_dataset(data, targets, seed=0)
-    parts = pd.DataFrame({"group": group, "part": split.assignment}).dropna().groupby("group")["part"].nunique()
-    assert parts.max() == 1
-    assert set(split.assignment[300:]) == {"train", "val", "test"}
+    split = split_dataset(*dataset(tmp_path, random_sets(), group=group), seed=0)
+    parts = pd.Series(split.assignment[:300]).groupby(group[:300]).nunique()
+    assert (parts.max(), set(split.assignment[300:])) == (1, {"train", "val", "test"})
 
 
 def test_rates_are_binarised_by_the_stated_rule_and_not_by_a_cast(tmp_path):
@@ -83,9 +83,7 @@ def test_rates_are_binarised_by_the_stated_rule_and_not_by_a_cast(tmp_path):
 
 
 def test_given_splits_are_kept_and_missing_validation_is_cut_from_train(tmp_path):
-    given_split = np.array(["train"] * 400 + ["test"] * 200, dtype=object)
-    data, targets = dataset(tmp_path, random_sets(), split=given_split)
-    split = split_dataset(data, targets, seed=0)
+    split = split_dataset(*dataset(tmp_path, random_sets(), split=["train"] * 400 + ["test"] * 200), seed=0)
     assert (split.assignment[400:] == "test").all()
     assert 40 < (split.assignment[:400] == "val").sum() < 80
     assert "validation" in " ".join(split.notes)
@@ -116,9 +114,9 @@ def test_every_part_is_filled_though_each_image_has_a_label_of_its_own(tmp_path,
 
 
 def test_a_given_split_that_parts_groups_is_said(tmp_path):
-    parts = np.array((["train"] * 4 + ["val", "test"]) * 100, dtype=object)
-    data, targets = dataset(tmp_path, random_sets(), split=parts, group=["g"] * 600)
-    assert "parts 1 groups" in " ".join(split_dataset(data, targets, seed=0).notes)
+    parts = (["train"] * 4 + ["val", "test"]) * 100
+    split = split_dataset(*dataset(tmp_path, random_sets(), split=parts, group=["g"] * 600), seed=0)
+    assert "parts 1 groups" in " ".join(split.notes)
 
 
 def two_targets(folder, **columns) -> Dataset:
@@ -173,8 +171,8 @@ def test_of_one_target_it_is_the_split_that_train_makes(tmp_path, kind, groups):
 
 def test_folds_lie_beside_the_split_and_one_of_them_is_the_test_part(tmp_path):
     data = two_targets(tmp_path, film=[f"f{k // 4}" for k in range(600)])
-    with pytest.raises(BadDataset, match=r"fold=1: no image is in that fold; `affectml split .* --folds 5` writes"):
-        split_dataset(data, data.target("t"), 0, fold=1)
+    says = r"fold=1: no image is in that fold; `affectml split .* --folds 5` writes"
+    refused(BadDataset, says, split_dataset, data, data.target("t"), 0, fold=1)
     parted = affectml.split(data, folds=4, group="film", seed=2)
     folds = column(data, "fold")
     assert folds.groupby(data.images["film"].to_numpy()).nunique().max() == 1
@@ -189,8 +187,8 @@ def test_folds_lie_beside_the_split_and_one_of_them_is_the_test_part(tmp_path):
         "the data set's own folds, fold 1 as the test part",
         f"68 of its {(folds != 1).sum()} train images became the validation part",
     )
-    with pytest.raises(BadDataset, match="fold=4: no image is in that fold; it has 0, 1, 2, 3"):
-        split_dataset(Dataset.open(tmp_path), data.target("t"), 0, fold=4)
+    says = "fold=4: no image is in that fold; it has 0, 1, 2, 3"
+    refused(BadDataset, says, split_dataset, Dataset.open(tmp_path), data.target("t"), 0, fold=4)
 
 
 def test_images_that_came_later_are_counted_and_get_a_part_when_asked(tmp_path):
@@ -230,24 +228,24 @@ def test_copies_stay_together_and_those_that_a_split_parts_are_said(demo_set, co
     parts = ["train", "val", "test", "test"] * 10  # three of the copies in train, three in test
     write_parquet(path, with_column(pq.read_table(path).replace_schema_metadata(), "split", parts))
     command("embed", data.root, "--encoder", "affect-tiny")
-    _, out, _ = command("split", data.root)
-    assert "split: the data set's own" in out
-    assert "split: 5 images have the pixels of another, and 9 pairs of them lie in two parts" in out
+    notes = affectml.split(data.root).notes
+    assert notes[0].startswith("split: the data set's own")
+    assert any("split: 5 images have the pixels of another, and 9 pairs of them lie in two parts" in n for n in notes)
 
 
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        ({"val": 0.6, "test": 0.4}, BadInput, "val=0.6, test=0.4: expected less than 1 together"),
-        ({"test": 0.0}, BadInput, "test=0.0: expected less than 1 together, and test above 0"),
-        ({"folds": 1}, BadDataset, "folds=1: expected 2 to 600, the number of images"),
-        ({"folds": 3, "group": "half"}, BadDataset, "folds=3: expected 2 to 2, the number of groups"),
-        ({"folds": 3, "val": 0.2}, BadInput, "folds=3: all are alike: leave out val and test"),
-        ({"group": "half"}, BadDataset, "too few groups to split.*collect more, or group the images finer"),
-        ({"group": "halves"}, BadInput, "images.parquet: group='halves': there is no such column"),
-        ({"target": ["v"]}, BadDataset, r"no target 'v' .*\(it has: t, u\)"),
-    ],
-)  # fmt: skip
+NO_SPLITS = [
+    ({"val": 0.6, "test": 0.4}, BadInput, "val=0.6, test=0.4: expected less than 1 together"),
+    ({"test": 0.0}, BadInput, "test=0.0: expected less than 1 together, and test above 0"),
+    ({"folds": 1}, BadDataset, "folds=1: expected 2 to 600, the number of images"),
+    ({"folds": 3, "group": "half"}, BadDataset, "folds=3: expected 2 to 2, the number of groups"),
+    ({"folds": 3, "val": 0.2}, BadInput, "folds=3: all are alike: leave out val and test"),
+    ({"group": "half"}, BadDataset, "too few groups to split.*collect more, or group the images finer"),
+    ({"group": "halves"}, BadInput, "images.parquet: group='halves': there is no such column"),
+    ({"target": ["v"]}, BadDataset, r"no target 'v' .*\(it has: t, u\)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "error", "words"), NO_SPLITS)
 def test_what_cannot_be_split_is_refused_and_nothing_is_written(tmp_path, options, error, words):
     data = two_targets(tmp_path, half=["a", "b"] * 300)
     before = (tmp_path / "images.parquet").read_bytes()
@@ -266,18 +264,17 @@ def test_a_file_that_changes_meanwhile_and_a_data_set_without_targets_are_refuse
 
 
 def test_train_without_a_split_goes_on_with_rare_labels_and_leaves_the_data_set_alone(demo_set, single, tmp_path):
-    root = single(demo_set(images=40, seed=1).root, tmp_path / "set")
+    root, said = single(demo_set(images=40, seed=1).root, tmp_path / "set"), []
     before = (root / "images.parquet").read_bytes()
-    said, options = [], {"encoder": "affect-tiny", "threads": 1}
-    run = affectml.train(root, **options, out=tmp_path / "run", say=said.append)
+    run = affectml.train(root, encoder="affect-tiny", threads=1, l2=0.1, out=tmp_path / "run", say=said.append)
     assert (root / "images.parquet").read_bytes() == before
     assert run.info.split.notes[-1].startswith("fewer than 3 positive images: ")
     assert {*run.info.split.notes} <= {*said}
     assert run.info.split.images.keys() == {"train", "val", "test"}
     affectml.split(root, folds=4)
-    run = affectml.train(root, **options, fold=3, out=tmp_path / "fold", say=said.append)
-    assert run.info.split.notes[0] == "the data set's own folds, fold 3 as the test part"
-    assert run.info.split.images["test"] == 10
+    split = prepare(plan_run(replace(run.info.config, fold=3))).split
+    assert split.notes[0] == "the data set's own folds, fold 3 as the test part"
+    assert len(split.ids("test")) == 10
 
 
 def test_same_seed_same_split_and_another_seed_another(tmp_path):

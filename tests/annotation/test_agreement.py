@@ -14,8 +14,8 @@ from scipy import optimize, stats
 
 import affectml_annotation as aa
 from affectml_annotation.agreement import alpha as alpha_module
+from affectml_annotation.agreement.alpha import interval, set_codes, set_distances, with_interval
 from affectml_annotation.agreement.by_group import compare_groups
-from affectml_annotation.agreement.values import interval, set_codes, set_distances, with_interval
 
 from .tasks import COLUMNS, refused, sets
 

@@ -203,11 +203,10 @@ def test_the_command_says_what_it_found(store, run):
     place = store.database.where
     assert f"all {len(INVARIANTS)} invariants hold" in run("audit", "--files", place)
     by_hand(place, *BY_HAND["slot.taken"], *BY_HAND["answer.missing"])
-    wrong = run("audit", "--files", place, code=1)
+    wrong, told = (run("audit", "--files", place, *options, code=1) for options in ([], ["--json"]))
     assert "slot: does not hold" in wrong
     assert wrong.endswith("the file and its log of answers are whole: keep it, no backup has more\n")
-    told = json.loads(run("audit", "--files", place, "--json", code=1))
-    assert [one["invariant"] for one in told["broken"]] == ["answer", "slot"]
+    assert [one["invariant"] for one in json.loads(told)["broken"]] == ["answer", "slot"]
 
 
 # What the deeds drawn at random, and a look at the code for them, had found; once each.
@@ -230,8 +229,7 @@ def test_an_imported_answer_of_somebody_who_withdrew_takes_no_place(task, tmp_pa
     task.withdraw("ann")
     (tmp_path / "more.csv").write_text("image_id,annotator_id,round,kind,labels\ni1,ann,1,labels,awe\n")
     task.import_file(tmp_path / "more.csv")
-    assert task.progress().answered == 0
-    assert broken(task) == {}
+    assert (task.progress().answered, broken(task)) == (0, {})
     task.undo_withdrawal("ann")
     assert task.progress().answered == 1
 

@@ -71,9 +71,8 @@ def test_a_second_task_on_a_data_set_is_a_deliberate_act(run, here):
     assert [path.name for path in here.glob("*.db")] == ["other-labels.db"]
     run("label", "init", "mydata")
     error = run("label", "init", "mydata", fails=True)
-    assert "mydata has a task already, in mydata-labels.db" in error
-    assert "affectml label --on mydata" in error
-    assert "--db OTHER.db" in error
+    for words in ("mydata has a task already, in mydata-labels.db", "affectml label --on mydata", "--db OTHER.db"):
+        assert words in error
     run("label", "init", "mydata", "--db", "other.db")
     assert find_database() == here / "mydata-labels.db"
     assert (here / "other-labels.db").read_bytes() == b"no database at all" * 100
@@ -149,11 +148,14 @@ def test_the_page_takes_its_data_set_by_place_or_by_name():
     assert parse_arguments(["--on", "d"]).store_url == str(default_database("d"))
 
 
-@pytest.mark.parametrize("name", ["was? 50%41 #1", "dätä & co", "a?mode=memory", "a:b@c"])
-def test_a_database_has_its_data_set_s_name_whatever_stands_in_it(run, here, name):
+def test_a_database_has_its_data_set_s_name_whatever_stands_in_it(run, here):
     """In a URL a `?` ends the path: two data sets' answers would lie in one file of another name."""
-    (here / "mydata").rename(here / name)
-    assert json.loads(run("label", "init", name, "--json"))["db"] == f"{name}-labels.db"
-    files = {path.name for path in here.iterdir() if path.is_file()}
-    assert files == {f"{name}-labels.db"}
-    assert json.loads(run("label", "status", "--json"))["db"] == f"{name}-labels.db"
+    before = "mydata"
+    for name in ("was? 50%41 #1", "dätä & co", "a?mode=memory", "a:b@c"):
+        (here / before).rename(here / name)
+        for command in (["init", name], ["status"]):
+            assert json.loads(run("label", *command, "--json"))["db"] == f"{name}-labels.db"
+        [made] = [path for path in here.iterdir() if path.is_file()]
+        assert made.name == f"{name}-labels.db"
+        made.unlink()
+        before = name

@@ -48,6 +48,10 @@ def answer(store, who, claim, labels=("awe",), **more):
     return store.submit([given])[0]
 
 
+def ids(claims):
+    return [claim.image_id for claim in claims]
+
+
 def work(store, who, most=1000, **more):
     """Answer until nothing is left; returns the claims in the order given."""
     done = []
@@ -60,10 +64,10 @@ def work(store, who, most=1000, **more):
 def test_overlap_counts_different_people_and_nobody_sees_an_image_twice(store):
     assert sorted(store.chip_order("u")) == sorted(LABELS)
     assert store.chip_order("u") == store.chip_order("u")
-    assert len({tuple(c.image_id for c in store.claim(who, 5)) for who in "uvwx"}) == 4  # an order of their own each
-    seen = {who: [c.image_id for c in work(store, who)] for who in "uvwx"}
-    assert all(len(set(ids)) == len(ids) for ids in seen.values())
-    assert Counter(i for ids in seen.values() for i in ids) == dict.fromkeys(store.images()["image_id"], 2)
+    assert len({tuple(ids(store.claim(who, 5))) for who in "uvwx"}) == 4  # an order of their own each
+    seen = [(who, image) for who in "uvwx" for image in ids(work(store, who))]
+    assert len(set(seen)) == len(seen)
+    assert Counter(image for _, image in seen) == dict.fromkeys(store.images()["image_id"], 2)
     progress = store.progress()
     assert (progress.answered, progress.wanted, progress.complete, progress.seconds_left) == (60, 60, 30, 0)
     store.change_task(overlap=3)
@@ -108,29 +112,22 @@ def test_a_place_goes_with_what_a_person_says_now(open_store):
     image, held = claim.image_id, lambda: slots(store)[claim.image_id][1]
     steps = [("skip", 0), ("unsure", 0), ("labels", 1), ("none", 1), ("skip", 0)]
     for revision, (kind, taken) in enumerate(steps):
-        assert say(store, "a", image, kind, revision) == "accepted"
-        assert held() == taken
-        assert check_store(store) == []
-    assert image in {claim.image_id for claim in store.claim("b", 2)}  # who holds the place now
-    assert say(store, "a", image, "labels", len(steps)) == "accepted"
-    assert say(store, "b", image, "labels") == "accepted"
+        assert (say(store, "a", image, kind, revision), held(), check_store(store)) == ("accepted", taken, [])
+    assert image in ids(store.claim("b", 2))  # who holds the place now
+    assert say(store, "a", image, "labels", len(steps)) == say(store, "b", image, "labels") == "accepted"
     assert held() == 2  # somebody who thought again counts on top
     say(store, "b", image, "skip", 0)
     (met,) = store.conflicts()["event_id"]
     store.resolve_conflict(met, keep=True, by="lead")
     assert held() == 1
-    store.withdraw("a")
-    assert held() == 0
-    assert check_store(store) == []
-    store.undo_withdrawal("a")
-    assert held() == 1
-    assert check_store(store) == []
+    for deed, taken in ((store.withdraw, 0), (store.undo_withdrawal, 1)):
+        deed("a")
+        assert (held(), check_store(store)) == (taken, [])
     say(store, "a", image, "skip")
     store.withdraw("a")
     store.resolve_conflict(store.conflicts()["event_id"][0], keep=True, by="lead")
     store.undo_withdrawal("a")
-    assert held() == 0  # as the lead decided meanwhile
-    assert check_store(store) == []
+    assert (held(), check_store(store)) == (0, [])  # as the lead decided meanwhile
 
 
 ANSWERS_TO_ONE_IMAGE = [
@@ -143,6 +140,7 @@ ANSWERS_TO_ONE_IMAGE = [
 ]
 
 
+@on_sqlite
 @pytest.mark.parametrize("imported", [False, True])
 @pytest.mark.parametrize(("said", "held", "taken", "skipped"), ANSWERS_TO_ONE_IMAGE)
 def test_who_imports_follows_the_rule_of_who_answers(open_store, tmp_path, said, held, taken, skipped, imported):
@@ -165,9 +163,9 @@ def test_claims_are_resumed_at_the_same_place(store, open_store):
     assert [c.place for c in first] == [0, 1, 2]
     answer(store, "u", first[0])
     after_a_crash = open_store().claim("u", 3)
-    assert [c.image_id for c in after_a_crash[:2]] == [c.image_id for c in first[1:]]
+    assert ids(after_a_crash[:2]) == ids(first[1:])
     answer(store, "u", first[1])
-    assert store.history("u")["image_id"].tolist() == [first[1].image_id, first[0].image_id]
+    assert store.history("u")["image_id"].tolist() == ids(first[1::-1])
 
 
 def test_what_was_claimed_and_not_again_is_given_back_and_comes_again(store):
@@ -176,32 +174,29 @@ def test_what_was_claimed_and_not_again_is_given_back_and_comes_again(store):
     held = store.claim("v", 2)
     assert store.give_back("u", time.time() - 600) == 0  # claimed again since
     assert store.give_back("u", time.time()) == 3
-    claimed = store.annotators().set_index("annotator_id")["claimed"]
-    assert (claimed["u"], claimed["v"]) == (0, 2)
-    assert [c.image_id for c in store.claim("u", 3)] == [c.image_id for c in first[1:]]
+    assert store.annotators()["claimed"].tolist() == [0, 2, 0, 0]
+    assert ids(store.claim("u", 3)) == ids(first[1:])
     with store.database.write() as connection:  # a hold whose time is up is free, though nobody has taken it back yet
         connection.execute(sa.text("UPDATE assignment SET lease_until = 1 WHERE annotator_id = 'v'"))
-    assert (store.progress().claimed, store.progress().answered) == (3, 1)
-    assert store.annotators()["claimed"].sum() == 3
-    assert [c.image_id for c in store.claim("v", 2)] == [c.image_id for c in held]
+    assert (store.progress().claimed, store.progress().answered, store.annotators()["claimed"].sum()) == (3, 1, 3)
+    assert ids(store.claim("v", 2)) == ids(held)
     second = store.open_round("second")
     look = store.second_look("u", first[0].image_id)
     store.give_back("u", time.time())
-    assert [c.image_id for c in store.claim("u", 9, round_number=second)] == [look.image_id]
+    assert ids(store.claim("u", 9, round_number=second)) == [look.image_id]
 
 
 def test_an_expired_claim_goes_to_somebody_else_and_a_late_answer_counts_where_the_image_still_wants_people(open_store):
     store = make(open_store(), images=2, people="uv", overlap=1)
-    held = [claim.image_id for claim in store.claim("u", 2)]
+    held = ids(store.claim("u", 2))
     pass_time(store, 60)
-    (taken,) = [claim.image_id for claim in store.claim("v", 1)]
+    (taken,) = ids(store.claim("v", 1))
     (left,) = {*held} - {taken}
     late = [Answer(image, "u", "labels", ("awe",)) for image in (taken, left)]
     assert [receipt.status for receipt in store.submit(late)] == ["surplus", "accepted"]
     assert store.judgements()["event_id"].tolist() == [late[1].event_id]
     assert store.judgements(surplus=True)["event_id"].tolist() == [given.event_id for given in late]
-    assert store.progress().answered == 1
-    assert [claim.image_id for claim in store.claim("v", 2)] == [taken]
+    assert (store.progress().answered, ids(store.claim("v", 2))) == (1, [taken])
 
 
 @pytest.mark.parametrize(("filled", "imported"), [(False, False), (True, False), (False, True)])
@@ -240,24 +235,24 @@ def test_sending_twice_is_harmless(store):
 
 
 @on_sqlite
-@pytest.mark.parametrize("base", [10**30, -1, 1, 2**40])
-def test_a_base_revision_that_was_never_given_out_is_refused(store, base):
+def test_a_base_revision_that_was_never_given_out_is_refused(store):
     claim = store.claim("u", 1)[0]
-    assert "base_revision" in answer(store, "u", claim, base_revision=base).error
+    for base in (10**30, -1, 1, 2**40):
+        assert "base_revision" in answer(store, "u", claim, base_revision=base).error
     assert answer(store, "u", claim).status == "accepted"
-    if base > 1:
+    for base in (10**30, 2, 2**40):
         assert "never given out; the answer here is 1" in answer(store, "u", claim, base_revision=base).error
     assert len(store.events()) == 1
 
 
-@pytest.mark.parametrize("correcting", [False, True])
-def test_one_image_takes_twenty_answers_of_one_person_and_no_more(store, correcting):
-    claim = store.claim("u", 1)[0]
-    receipts = [answer(store, "u", claim, base_revision=turn if correcting else 0) for turn in range(25)]
-    assert [receipt.status for receipt in receipts[20:]] == ["refused"] * 5
-    assert "20 answers of yours" in receipts[20].error
-    assert len(store.events()) == 20
-    other = store.claim("u", 1)[0]
+def test_one_image_takes_twenty_answers_of_one_person_and_no_more(store):
+    blind, corrected, other = store.claim("u", 3)
+    for number, claim in enumerate((blind, corrected), start=1):
+        turns = [turn if claim == corrected else 0 for turn in range(25)]
+        receipts = [answer(store, "u", claim, base_revision=turn) for turn in turns]
+        assert [receipt.status for receipt in receipts[20:]] == ["refused"] * 5
+        assert "20 answers of yours" in receipts[20].error
+        assert len(store.events()) == 20 * number
     assert answer(store, "u", other).status == "accepted"
 
 
@@ -276,15 +271,11 @@ def test_a_correction_replaces_and_a_blind_one_is_kept_as_a_conflict(store):
     answer(store, "u", claim, ["awe"])
     assert answer(store, "u", claim, ["fear"], base_revision=1).revision == 2
     stale = answer(store, "u", claim, ["joy"], base_revision=1)
-    assert (stale.status, stale.revision) == ("conflict", 2)
-    assert store.judgements()["labels"].tolist() == [["fear"]]
-    assert len(store.events()) == 3
-    open_ = store.conflicts().iloc[0]
-    assert (open_["labels"], open_["against_labels"]) == (["joy"], ["fear"])
-    assert store.progress().conflicts == 1
+    assert (stale.status, stale.revision, len(store.events())) == ("conflict", 2, 3)
+    assert (store.judgements()["labels"].tolist(), store.progress().conflicts) == ([["fear"]], 1)
+    assert store.conflicts()[["labels", "against_labels"]].to_numpy().tolist() == [[["joy"], ["fear"]]]
     store.resolve_conflict(stale.event_id, keep=True, by="lead")
-    assert store.judgements()["labels"].tolist() == [["joy"]]
-    assert store.progress().conflicts == 0
+    assert (store.judgements()["labels"].tolist(), store.progress().conflicts) == ([["joy"]], 0)
     refused(StoreError, "no open conflict", store.resolve_conflict, stale.event_id, keep=True, by="lead")
 
 
@@ -301,9 +292,9 @@ def test_a_full_judgement_comes_back_as_it_went_in(store):
     assert row[["labels", "intensities", "seconds", "valence", "arousal", "note", "language"]].tolist() == [
         ["awe", "joy"], [2.0, None], 4.5, 0.5, -0.25, "hm", "pt-BR",
     ]  # fmt: skip
-    assert row["at"] == pd.Timestamp("2023-11-14T22:13:20.250Z")
-    assert row["suggestions_visible"]
-    assert (row["purpose"], row["place"]) == ("task", 0)
+    assert row[["at", "suggestions_visible", "purpose", "place"]].tolist() == [
+        pd.Timestamp("2023-11-14T22:13:20.250Z"), True, "task", 0,
+    ]  # fmt: skip
     assert store.events()["context"].iloc[0] == {"chips": ["joy", "awe", "fear"]}
 
 
@@ -389,33 +380,35 @@ def test_who_withdraws_no_longer_counts_and_makes_room(open_store):
     store.claim("u", 1)
     store.consent("u")
     store.withdraw("u", "w", "u")
-    assert store.judgements().empty
-    assert len(store.events()) == 1
-    assert len(work(store, "v")) == 2
+    assert (len(store.judgements()), len(store.events()), len(work(store, "v"))) == (0, 1, 2)
     refused(StoreError, "withdrawn", store.claim, "u", 1)
-    people = store.annotators().set_index("annotator_id")
-    assert people["withdrawn"].to_dict() == {"u": True, "v": False, "w": True}
-    assert people["consented"].to_dict() == {"u": True, "v": False, "w": False}
+    people = store.annotators()
+    assert people["withdrawn"].tolist() == [True, False, True]
+    assert people["consented"].tolist() == [True, False, False]
 
 
 def test_a_withdrawal_is_undone_for_a_week_with_every_answer_counted_again(open_store, monkeypatch):
     store = make(open_store(), images=4, people="uvw", overlap=1)
     work(store, "u", 3)
     said = store.judgements()
+
+    def counts():
+        now = store.progress()
+        return now.answered, now.wanted, now.complete
+
     for _ in range(2):
         store.withdraw("u")
-        assert store.progress().complete == 0
+        assert counts() == (0, 4, 0)
         store.undo_withdrawal("u")
     pd.testing.assert_frame_equal(store.judgements(), said)
-    assert (store.progress().answered, store.progress().wanted, store.progress().complete) == (3, 4, 3)
+    assert counts() == (3, 4, 3)
     store.withdraw("u")
     assert len(work(store, "v")) == 4
     assert store.undoable_withdrawals() == ["u"]
     store.undo_withdrawal("u")
     assert Counter(store.judgements()["annotator_id"]) == {"u": 3, "v": 4}
-    assert (store.progress().answered, store.progress().wanted, store.progress().complete) == (7, 7, 4)
+    assert (counts(), len(store.events())) == ((7, 7, 4), 7)
     assert store.claim("u") == store.claim("w") == []
-    assert len(store.events()) == 7
     store.withdraw("u")
     store.withdraw("v", proven=False)
     later = schema.now_ms() + people.UNDO_MS
@@ -440,8 +433,7 @@ def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):
     done = work(store, "u")
     purposes = Counter(c.purpose for c in done)
     assert purposes["task"] == 120
-    assert 5 <= purposes["check"] <= 27
-    assert 5 <= purposes["repeat"] <= 27
+    assert all(5 <= purposes[name] <= 27 for name in ("check", "repeat"))
     first = {c.image_id: c.place for c in done if c.purpose == "task"}
     assert all(c.place - first[c.image_id] > 5 for c in done if c.purpose == "repeat")
     assert store.progress().answered == 120
@@ -449,13 +441,13 @@ def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):
 
 def test_strategies_order_the_images(open_store):
     store = make(open_store(), images=20, people="uvwxyz", overlap=3)
-    begun = store.claim("u", 1)[0].image_id
+    (begun,) = ids(store.claim("u", 1))
     store.enqueue(["i011", "i002"])
-    assert [c.image_id for c in store.claim("v", 2)] == ["i011", "i002"]
+    assert ids(store.claim("v", 2)) == ["i011", "i002"]
     store.change_task(strategy="fill")
-    assert {c.image_id for c in store.claim("w", 3)} == {"i011", "i002", begun}
+    assert ids(store.claim("w", 3)) == ["i011", "i002", begun]
     store.change_task(strategy="queue")
-    assert [c.image_id for c in store.claim("x", 5)] == ["i011", "i002"]
+    assert ids(store.claim("x", 5)) == ["i011", "i002"]
     store.change_task(strategy="stratified")
     stratum = store.images().set_index("image_id")["stratum"]
     assert Counter(stratum[c.image_id] for c in store.claim("y", 12)[2:]) == {"a": 5, "b": 5}
@@ -484,13 +476,11 @@ def test_asking_for_more_people_never_takes_a_planned_one_away(open_store):
 @on_sqlite
 def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
     store = make(open_store(), images=6, people="uv", overlap=1)
-    mine = {c.image_id for c in work(store, "u", 3)}
+    mine = {*ids(work(store, "u", 3))}
     number = store.open_round("discussion")
     again = work(store, "u", round_number=number)
-    assert {c.image_id for c in again} == mine
-    assert {c.purpose for c in again} == {"discussion"}
-    assert len(store.judgements()) == 6
-    assert len(store.judgements(rounds=[1])) == 3
+    assert ({*ids(again)}, {c.purpose for c in again}) == (mine, {"discussion"})
+    assert (len(store.judgements()), len(store.judgements(rounds=[1]))) == (6, 3)
 
 
 @on_sqlite
@@ -533,10 +523,9 @@ def test_an_invitation_that_was_not_used_can_be_taken_back_and_one_with_answers_
     held = store.claim("v", 3)
     assert store.uninvite(["u", "v"]) == ["u"]
     assert store.annotators()["annotator_id"].tolist() == ["u", "w", "x"]
-    assert store.progress().claimed == 0
-    assert len(store.events()) == 1
+    assert (store.progress().claimed, len(store.events())) == (0, 1)
     assert store.invite(["v", "y"]) == ["v", "y"]  # numbers of people stay apart
-    assert {claim.image_id for claim in store.claim("v", 3)} == {claim.image_id for claim in held}
+    assert {*ids(store.claim("v", 3))} == {*ids(held)}
 
 
 @on_sqlite
@@ -558,15 +547,13 @@ def test_flags_and_notes_are_read_without_those_of_people_who_withdrew(store):
 def test_images_added_later_come_at_the_end_and_move_nothing(open_store):
     """Thirty images for two people each; ann holds five. Two more come, one of them known."""
     store = make(open_store())
-    held = [claim.image_id for claim in store.claim("u", 5)]
-    before = store.images()
+    held, before = ids(store.claim("u", 5)), store.images()
     assert store.add_images(pd.DataFrame({"image_id": ["i003", "new"], "file": ["other.jpg", "new.jpg"]})) == 1
     after = store.images()
     pd.testing.assert_frame_equal(after.iloc[:30].drop(columns="file"), before.drop(columns="file"))
-    assert (after["image_id"].iloc[30], after["position"].iloc[30], after["file"].iloc[30]) == ("new", 30, "new.jpg")
-    assert [claim.image_id for claim in store.claim("u", 5)] == held
-    assert store.progress().wanted == 62
-    assert "new" in {claim.image_id for claim in store.claim("u", 40)}
+    assert after[["image_id", "position", "file"]].iloc[30].tolist() == ["new", 30, "new.jpg"]
+    assert (ids(store.claim("u", 5)), store.progress().wanted) == (held, 62)
+    assert "new" in ids(store.claim("u", 40))
     assert store.add_images(pd.DataFrame({"image_id": ["new"]})) == 0
 
 
@@ -609,4 +596,4 @@ def test_what_one_server_queues_comes_first_on_another_too_and_again_to_all_who_
         assert queued.image_id == last
         answer(page, who, queued)
     again = page.open_round("discussion", [last])
-    assert [[claim.image_id for claim in page.claim(who, 1, round_number=again)] for who in "uv"] == [[last]] * 2
+    assert [ids(page.claim(who, 1, round_number=again)) for who in "uv"] == [[last]] * 2

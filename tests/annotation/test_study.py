@@ -1,5 +1,6 @@
 """A study without a browser: the way through, quotas, places held and given back, codes, pay."""
 
+import math
 from collections import Counter
 from dataclasses import asdict
 from decimal import Decimal
@@ -17,10 +18,11 @@ from affectml_annotation.store.claims import check_places
 from affectml_annotation.store.people import ERASING, FORGOTTEN, keyed, make_key
 from affectml_annotation.study import door, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
+from affectml_annotation.study.file import Questions
 from affectml_annotation.study.folder import Study
-from affectml_annotation.study.overview import overview
-from affectml_annotation.study.screen import return_address, screen
+from affectml_annotation.study.screen import label_words, offered, return_address, screen
 from affectml_annotation.study.terms import terms
+from affectml_annotation.study.visits import in_order, read_answers
 
 from .studies import come, complete, finish, label, pass_time, study_with, to_images, to_practice
 from .tasks import all_rows, refused, rows
@@ -34,9 +36,11 @@ NOBODY = "does not contain your id at the panel"
 # The way through
 
 
-def test_phases_come_one_after_the_other_and_the_code_at_the_end(store):
+def test_phases_come_one_after_the_other_each_with_its_own_text_and_the_code_at_the_end(store):
+    texts = {name: f"The {name}." for name in study_with().texts}
+    assert running.open_study(store, Study(study_with().file, texts), by="lead") == 2
     who = come(store, "P1")
-    steps = []
+    shown = []
     for go_on in (
         lambda: None,
         lambda: visits.answer_questions(store, who, "before", {"age": "30+"}),
@@ -48,15 +52,23 @@ def test_phases_come_one_after_the_other_and_the_code_at_the_end(store):
         (receipt,) = store.submit([Answer("i05", who, "labels", ("awe",))])
         assert (receipt.status, len(store.events())) == ("refused", 0)
         assert "have not reached the images" in receipt.error
-        steps.append(screen(store, who).step)
+        shown.append(screen(store, who))
     assert visits.go_on(store, who, "start").phase == "images"
-    assert ([*steps, screen(store, who).step], screen(store, who).steps) == ([2, 3, 4, 5, 5], 7)
+    shown.append(screen(store, who))
+    assert [(now.step, now.steps, now.text, now.instructions) for now in shown] == [
+        (2, 7, "", ""), (3, 7, "The instructions.", ""), (4, 7, "", "The instructions."), (5, 7, "", ""),
+        (5, 7, "", "The instructions."),
+    ]  # fmt: skip
+    assert [[question.id for question in now.questions] for now in shown] == [["age"], [], [], [], []]
+    assert [now.practice for now in shown] == [{}, {}, {"i00": 2}, {}, {}]
     seen = label(store, who)
     assert len(set(seen)) == 5
     assert not {"i00", "i01"} & set(seen)
+    now = screen(store, who)
+    assert (now.done, now.code, now.due) == (5, None, "")
     assert visits.finish_images(store, who).phase == "after"
     assert visits.answer_questions(store, who, "after", {}).phase == "debriefing"
-    assert screen(store, who).code is None
+    assert (screen(store, who).code, screen(store, who).text) == (None, "The debriefing.")
     done = visits.go_on(store, who, "debriefing")
     assert (done.phase, done.status) == ("code", "completed")
     assert screen(store, who).code == screen(store, who).code == "DONE"
@@ -105,26 +117,14 @@ def test_somebody_invited_to_label_as_before_meets_nothing_of_the_study(store):
 def test_who_declines_leaves_a_count_and_nothing_else(opened):
     store = opened(recruit={"codes": {"no_consent": "NO"}})
     before = all_rows(store)
-    assert door.enter(store, Ids("P1")).kind == "consent"
+    for again in (False, True, True):  # who comes again is not counted again
+        assert door.enter(store, Ids("P1"), again=again).kind == "consent"
     refused(NotInStudy, r"not ticked: I agree$", door.agree, store, Ids("P1"), 1, [])
     assert door.decline(store) == "NO"
     after = all_rows(store)
     assert {name for name in after if after[name] != before[name]} == {"study_tally"}
     assert dict(map(tuple, after["study_tally"])) == {"opened": 1, "declined": 1, "full": 0}
     assert pay.pay_rows(store) == []
-
-
-def test_made_up_ids_show_nothing_of_a_visit_and_the_resume_code_does(store):
-    who = complete(store, "P1")
-    entry = door.enter(store, Ids("P1"))
-    assert (entry.kind, entry.participant) == ("known", None)
-    refused(NotInStudy, "have already started", door.agree, store, Ids("P1"), 1, ["I agree."])
-    code = screen(store, who).resume_code
-    assert door.resume(store, Ids("P1"), f" {code[:5].lower()}-{code[5:]} ") == who
-    other = screen(store, come(store, "P2")).resume_code
-    no_text = "\ud800" * visits.CODE_LENGTH
-    for person, wrong in (("P1", other), ("P1", ""), ("P1", no_text), ("P9", code), ("P1", screen(store, who).code)):
-        refused(NotInStudy, "does not belong to this address", door.resume, store, Ids(person), wrong)
 
 
 PROLIFIC = {"PROLIFIC_PID": PID, "STUDY_ID": "s1"}
@@ -201,10 +201,14 @@ def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(store):
     old = come(store, "P1")
     study = study_with()
     assert running.open_study(store, study, by="lead") == 1  # nothing changed
-    changed = Study(study.file, {**study.texts, "instructions": "Other words."})
+    texts = {**study.texts, "instructions": "Other words.", "consent.de": "Zustimmung."}
+    changed = Study(study_with(languages=["en", "de"]).file, texts)
     assert running.open_study(store, changed, by="lead") == 2
     assert door.enter(store, Ids("P2")).version == 2
-    assert [visits.where(store, who).version for who in (old, come(store, "P2"))] == [1, 2]
+    new = come(store, "P2")
+    assert [visits.where(store, who).version for who in (old, new)] == [1, 2]
+    assert [offered(store, who) for who in (old, new, None)] == [("en",), ("en", "de"), ("en", "de")]
+    assert [label_words(store, who) for who in (old, new)] == [{"en": {}}, {"en": {}, "de": {}}]
     told = [store.database.reading(running.study_of, number).texts["instructions"] for number in (1, 2)]
     assert told == ["Words.", "Other words."]
     assert [row.what for row in rows(store, schema.lead_change)] == [{"version": 1}, {"version": 2}]
@@ -230,11 +234,16 @@ def test_the_device_on_which_somebody_agreed_goes_on_and_another_by_the_resume_c
     assert door.resume(store, ids, screen(store, who).resume_code, "laptop") == who
     assert [door.enter(store, Ids(person), "laptop").kind for person in ("P1", "P2")] == ["visit", "known"]
     others = screen(store, agree(store, Ids("P3"), "tablet")).resume_code
-    refused(NotInStudy, "code", door.resume, store, ids, others, "phone")
-    assert door.enter(store, ids, "phone").kind == "known"
-    assert door.resume(store, ids, screen(store, who).resume_code.lower(), "phone") == who
+    code = screen(store, who).resume_code
+    assert door.resume(store, ids, f" {code[:5].lower()}-{code[5:]} ", "phone") == who
     assert [door.enter(store, ids, own).participant for own in ("phone", "laptop")] == [who, who]
     assert not any("laptop" in row.digest or "phone" in row.digest for row in rows(store, schema.device))
+    code = screen(store, complete(store, "P4")).code  # ids that somebody made up show nothing of a visit
+    assert door.enter(store, Ids("P4")) == door.Entry("known", 1)
+    refused(NotInStudy, "have already started", door.agree, store, Ids("P4"), 1, ["I agree."])
+    no_text = "\ud800" * visits.CODE_LENGTH
+    for person, wrong in (("P1", others), ("P1", ""), ("P1", no_text), ("P9", others), ("P4", code)):
+        refused(NotInStudy, "does not belong to this address", door.resume, store, Ids(person), wrong, "phone")
 
 
 def test_whoever_opens_another_persons_address_in_between_locks_nobody_out(opened):
@@ -252,12 +261,6 @@ def test_whoever_opens_another_persons_address_in_between_locks_nobody_out(opene
         for ids in (mine, others):
             visits.leave(store, door.enter(store, ids, "laptop").participant)
         assert not door.enter(store, Ids("P3"), "laptop").shared
-
-
-def test_who_comes_again_is_not_counted_again(opened, store):
-    for again in (False, True, True):
-        assert door.enter(store, Ids("P1"), "laptop", again=again).kind == "consent"
-    assert overview(store).opened == 1
 
 
 def test_devices_leave_with_their_person(store):
@@ -306,6 +309,72 @@ def test_an_answer_that_cannot_be_is_refused_and_none_is_kept(store):
     refused(StoreError, "^age: please answer this question$", answer, {})
     refused(StoreError, "^age: please choose one of the options$", answer, {"age": "40"})
     assert rows(store, schema.questionnaire) == []
+
+
+def asked(**question) -> Questions:
+    return Questions.model_validate({"questions": [{"id": "q", "text": "?", **question}]})
+
+
+CHOICE = {"kind": "choice", "options": ["a", "b"]}
+SEVERAL = {"kind": "several", "options": ["a", "b"]}
+SCALE = {"kind": "scale", "low": 1, "high": 7}
+
+
+GOOD_ANSWERS = [
+    (CHOICE, "a", "a"),
+    (SEVERAL, ["b", "a"], ["b", "a"]),
+    (SCALE, 7, 7),
+    ({"kind": "number"}, -2.5, -2.5),
+    ({"kind": "number", "low": 0}, 0, 0),
+    ({"kind": "text"}, "  so <b>it</b> is\n", "so <b>it</b> is"),
+]
+
+
+@pytest.mark.parametrize(("question", "value", "kept"), GOOD_ANSWERS)
+def test_what_can_be_is_kept_as_it_is(question, value, kept):
+    assert read_answers(asked(**question), {"q": value}) == ({"q": kept}, {})
+
+
+BAD_ANSWERS = [
+    (CHOICE, "c", "please choose one of the options"),
+    (CHOICE, ["a"], "please choose one of the options"),
+    (SEVERAL, ["a", "a"], "please choose from the options, each once"),
+    (SEVERAL, ["a", ["b"]], "please choose from the options, each once"),
+    (SEVERAL, "ab", "please choose from the options, each once"),
+    (SCALE, 8, "please enter a number from 1 to 7"),
+    (SCALE, True, "please enter a number"),
+    (SCALE, "3", "please enter a number"),
+    ({"kind": "number"}, math.nan, "please enter a number"),
+    ({"kind": "number"}, math.inf, "please enter a number"),
+    ({"kind": "number"}, 10**400, "please enter a number"),
+    ({"kind": "number", "low": 0}, -1, "this number is outside the range"),
+    ({"kind": "text"}, "x" * 10_000_000, "please write 2,000 characters at most"),
+    ({"kind": "text"}, {"a": 1}, "please write 2,000 characters at most"),
+    ({"kind": "text"}, "nul\0", "this contains a character that cannot be stored; please remove it"),
+]
+
+
+@pytest.mark.parametrize(("question", "value", "says"), BAD_ANSWERS)
+def test_what_cannot_be_is_refused(question, value, says):
+    assert read_answers(asked(**question), {"q": value}) == ({}, {"q": says})
+
+
+@pytest.mark.parametrize("nothing", [{}, {"q": None}, {"q": ""}, {"q": "  "}, {"q": []}])
+def test_nothing_is_an_answer_only_where_none_is_needed(nothing):
+    text = {"kind": "text"}
+    assert read_answers(asked(**text), nothing) == ({}, {"q": "please answer this question"})
+    assert read_answers(asked(**text, required=False), nothing) == ({}, {})
+
+
+def test_a_random_order_is_each_persons_own_and_always_the_same():
+    questions = [{"id": f"q{n}", "text": "?", "kind": "text"} for n in range(8)]
+    drawn = Questions.model_validate({"order": "random", "questions": questions})
+    orders = {who: [one.id for one in in_order(drawn, who, seed=1)] for who in ("p1", "p2")}
+    assert orders["p1"] != orders["p2"]
+    assert sorted(orders["p1"]) == sorted(orders["p2"]) == [f"q{n}" for n in range(8)]
+    assert orders["p1"] == [one.id for one in in_order(drawn, "p1", seed=1)]
+    fixed = Questions.model_validate({"questions": questions})
+    assert [one.id for one in in_order(fixed, "p1", seed=1)] == [f"q{n}" for n in range(8)]
 
 
 def test_who_misses_within_the_tries_may_go_on_and_who_does_not_is_screened_out_with_the_code_that_pays(store):
@@ -463,7 +532,7 @@ def test_everybody_is_given_as_many_checks_at_places_that_the_seed_fixes_and_nev
     store = opened(images=23, images_per_person=10, checks={"rate": 0.25, "images": checks}, overlap=9)
     file = store.database.reading(running.file_of)
     places = []
-    for n in range(3):
+    for n in range(2):
         who, purposes = to_images(store, f"P{n}"), []
         while claims := store.claim(who, at_once):
             purposes += [claim.purpose for claim in claims]
@@ -494,14 +563,18 @@ def test_a_rate_that_is_no_whole_check_or_has_too_few_images_is_said():
     assert study_with(images_per_person=50, checks={"rate": 0.1}).file.check_count == 1  # there is one image for it
 
 
-def test_failed_checks_end_the_images_with_pay_where_the_file_says_so(opened):
-    store = opened(checks={"rate": 0.5, "then": "end", "failed": 1}, images_per_person=9)
-    who = to_images(store, "P1")
-    label(store, who, labels=("fear",))  # the check's own text says joy
-    finish(store, who)
-    (row,) = pay.pay_rows(store)
-    assert (row.status, row.failed_checks, row.due) == ("completed", 1, 3)
-    assert row.images < 9
+@pytest.mark.parametrize(("then", "warned", "ends"), [("note", 0, 0), ("warn", 1, 0), ("end", 0, 1)])
+def test_failed_checks_have_the_consequence_that_the_file_names_and_none_for_pay(opened, then, warned, ends):
+    store = opened(checks={"rate": 0.5, "then": then, "failed": 1}, images_per_person=9)
+    for person, labels in (("P1", ("joy",)), ("P2", ("fear",))):  # the check's own text says joy
+        who = to_images(store, person)
+        label(store, who, labels=labels)
+        assert screen(store, who).warned == (warned and person == "P2")
+        finish(store, who)
+    passed, failed = pay.pay_rows(store)
+    assert (passed.failed_checks, failed.failed_checks) == (0, 1)
+    assert (passed.due, passed.code) == (failed.due, failed.code) == (3, "DONE")
+    assert (failed.images < passed.images) == ends
 
 
 def test_of_many_images_held_the_next_few_are_still_shown_after_failed_checks(opened):
@@ -527,17 +600,6 @@ def test_images_are_held_for_as_long_as_the_place(store):
     assert store.release_expired() == 0
     pass_time(store, 2)
     assert store.release_expired() == 5
-
-
-def test_answers_decide_nothing_about_pay(opened):
-    store = opened(checks={"rate": 0.5, "then": "note"}, images_per_person=9)
-    for person, labels in (("P1", ("joy",)), ("P2", ("fear",))):
-        who = to_images(store, person)
-        label(store, who, labels=labels)
-        finish(store, who)
-    passed, failed = pay.pay_rows(store)
-    assert (passed.failed_checks, failed.failed_checks) == (0, 1)
-    assert (passed.due, passed.code) == (failed.due, failed.code) == (3, "DONE")
 
 
 # Pay
@@ -620,16 +682,6 @@ def test_the_pay_table_its_sums_and_the_list_for_the_panel(store):
     assert [(row.by, row.what) for row in changes] == [("ann", {"paid": 2})]  # of whom is nobody's to read there
 
 
-def test_a_code_of_ones_own_is_nobody_elses_and_comes_when_it_is_earned(opened):
-    store = opened(recruit={"codes": {}})
-    first, second = complete(store, "P1"), complete(store, "P2")
-    codes = [screen(store, who).code for who in (first, second)]
-    assert len(set(codes)) == 2
-    assert [row.code for row in pay.pay_rows(store)] == codes
-    going = to_images(store, "P3")
-    assert screen(store, going).code is None
-
-
 # Apart
 
 
@@ -645,30 +697,6 @@ def test_no_panel_id_is_in_any_table_but_the_panels_and_what_the_file_shares_goe
 # What is on the screen
 
 
-def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it_ends(store):
-    changed = Study(study_with().file, {name: f"The {name}." for name in study_with().texts})
-    running.open_study(store, changed, by="lead")
-    # a question before and one after, an image to practise with and five: 6.5 minutes
-    assert terms(changed)[:2] == ("It takes about 7 minutes.", "If you finish, you are paid €3.00.")
-    who = come(store, "P1")
-    before = screen(store, who)
-    assert ([question.id for question in before.questions], before.text, before.instructions) == (["age"], "", "")
-    visits.answer_questions(store, who, "before", {"age": "30+"})
-    assert screen(store, who).text == "The instructions."
-    visits.go_on(store, who, "instructions")
-    assert (screen(store, who).practice, screen(store, who).instructions) == ({"i00": 2}, "The instructions.")
-    visits.practise(store, who, "i00", ["fear"])
-    visits.go_on(store, who, "start")
-    label(store, who, 2)
-    now = screen(store, who)
-    assert (now.done, now.code, now.due) == (2, None, "")
-    visits.leave(store, who)
-    now = screen(store, who)
-    assert (now.text, now.questions, now.due) == ("The debriefing.", (), "€1.20")
-    with spoken("de"):
-        assert screen(store, who).due == "1,20\u00a0€"
-
-
 def test_who_saw_no_image_is_debriefed_by_another_text(opened):
     store = opened(images_per_person=10)
     texts = {name: f"The {name}." for name in ("consent", "instructions", "debriefing", "debriefing_unseen")}
@@ -676,7 +704,7 @@ def test_who_saw_no_image_is_debriefed_by_another_text(opened):
     left, out, late, saw = come(store, "P1"), to_practice(store, "P2"), to_images(store, "late"), to_images(store, "P4")
     for labels in (["joy"], []):
         visits.practise(store, out, "i00", labels)
-    store.claim(saw, 1)
+    label(store, saw, 1)
     for who in (left, saw):
         visits.leave(store, who)
     for person in ("P5", "P6"):
@@ -685,12 +713,15 @@ def test_who_saw_no_image_is_debriefed_by_another_text(opened):
     assert [row.due for row in pay.pay_rows(store) if row.person == "late"] == [Decimal("0.50")]
     said = {who: screen(store, who).text for who in (left, out, late, saw)}
     assert said == dict.fromkeys((left, out, late), "The debriefing_unseen.") | {saw: "The debriefing."}
+    with spoken("de"):
+        assert [screen(store, who).due for who in (left, out, saw)] == ["", "0,50\u00a0€", "0,30\u00a0€"]
 
 
 SHARE = "If you stop early or are away for too long, you are paid for the share of the images that you have done."
 YEN = {"currency": "JPY", "per_person": 300, "per_screen_out": 0, "unfinished": "nothing"}
 TERMS = [
     ({"pay": {"per_person": 0, "per_screen_out": 0, "per_minute_over": 0}}, "You are not paid for taking part."),
+    ({}, "It takes about 7 minutes."),  # a question before and one after, an image to practise with and five: 6.5
     ({}, "If you finish, you are paid €3.00."),
     ({}, "If it takes you longer, you are paid €0.10 more for each further minute, for up to 60 minutes."),
     ({}, SHARE),
@@ -714,21 +745,15 @@ def test_what_the_consent_says_of_pay_and_checks_is_made_from_the_file(changes, 
     assert [sentence for sentence in terms(study_with(**changes)) if sentence.startswith(says)]
 
 
-def test_the_address_to_return_to_has_the_code_once_it_is_earned(opened):
-    place = "https://panel.example/done?cc={code}&p={person}"
-    store = opened(recruit={"return_to": place})
-    who = to_images(store, "P&1")
-    assert return_address(store, who) is None
-    visits.leave(store, who)
-    assert return_address(store, who) is None
-    assert return_address(store, complete(store, "P&2")) == "https://panel.example/done?cc=DONE&p=P%262"
-
-
-def test_who_fails_checks_is_warned_where_the_file_says_so(opened):
-    store = opened(checks={"rate": 0.5, "then": "warn", "failed": 1}, images_per_person=9)
-    who = to_images(store, "P1")
-    label(store, who, 8, labels=("fear",))
-    assert (screen(store, who).warned, visits.where(store, who).status) == (True, None)
+def test_the_address_to_return_to_has_the_code_that_is_nobody_elses_once_it_is_earned(opened):
+    store = opened(recruit={"return_to": "https://panel.example/done?cc={code}&p={person}", "codes": {}})
+    first, second, leaves = complete(store, "P1"), complete(store, "P&2"), to_images(store, "P3")
+    codes = [screen(store, who).code for who in (first, second, leaves)]
+    assert codes == [row.code for row in pay.pay_rows(store)]
+    assert (len(set(codes)), codes[2], return_address(store, leaves)) == (3, None, None)
+    visits.leave(store, leaves)
+    assert return_address(store, leaves) is None
+    assert return_address(store, second) == f"https://panel.example/done?cc={codes[1]}&p=P%262"
 
 
 def test_why_there_is_no_image_and_no_answer_taken_is_said_in_the_language_spoken(store):

@@ -219,6 +219,12 @@ def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run,
     studies.begin(study, by="lead").close()
 
 
+def test_a_taxonomy_is_read_by_the_same_limits(tmp_path):
+    (tmp_path / "endless.yaml").write_text("name: own\nlabels: &a [*a]")
+    endless = r"endless.yaml: not a readable YAML file \(more than 50 levels"
+    refused(BadInput, endless, get_taxonomy, tmp_path / "endless.yaml")
+
+
 def test_a_studys_own_words_for_labels_go_before_the_taxonomys():
     mikels = get_taxonomy("mikels-8")
     own = {"en": {"awe": LabelWords(definition="wonder and fear")}, "de": {"awe": LabelWords(name="Staunen")}}
@@ -280,13 +286,7 @@ def test_what_the_lead_chose_on_the_page_and_the_file_leaves_out_stays_when_a_st
         assert store.task.overlap == content["overlap"]  # which the file names
 
 
-def test_a_study_does_not_begin_on_a_task_with_other_labels(tmp_path, folder):
-    new_task(tmp_path / "x.db", ["i"], labels=("a", "b")).close()
-    others = "a task with other labels than the study's"
-    refused(BadInput, others, studies.begin, folder, str(tmp_path / "x.db"), by="lead")
-
-
-def test_the_question_that_people_are_asked_is_the_files_or_the_study_does_not_begin(folder):
+def test_a_study_begins_with_the_question_and_labels_of_its_task_alone(folder, tmp_path):
     write_file(folder, question="What do you feel?")
     with studies.begin(folder, by="lead") as store:
         assert store.task.question == "What do you feel?"
@@ -299,6 +299,9 @@ def test_the_question_that_people_are_asked_is_the_files_or_the_study_does_not_b
     refused(StoreError, "question: cannot change any more", studies.begin, folder, by="lead")
     with studies.open_running(folder) as store:
         assert overview.overview(store).version == 2
+    new_task(tmp_path / "x.db", ["i"], labels=("a", "b")).close()
+    others = "a task with other labels than the study's"
+    refused(BadInput, others, studies.begin, folder, str(tmp_path / "x.db"), by="lead")
 
 
 def test_warnings_of_images_come_from_the_data_set_and_change_when_it_is_begun_again(folder, data):
@@ -328,40 +331,35 @@ def test_the_summary_answers_what_an_ethics_board_asks(run, folder):
         "In the browser": "one cookie (HttpOnly, 30 days)",
         "Who sees it": "prolific learns who took part, and how it ended",
         "How long": "answers 36 months; ids until the payment",
-        "Payment": "an hour), and 0.20 for each minute over, 5 at most;",
-        "Attention checks": "after 2 failed: the images end, with pay",
+        "Payment": "If it takes you longer, you are paid €0.20 more for each further minute, for up to 5 minutes.",
+        "Attention checks": "If you miss 2 of them, the images end soon after, and the rest of the study follows.",
         "Protection": "where to turn to: lab@example.org",
     }.items():
         (line,) = [line for line in said.splitlines() if line.startswith(f"| {row} |")]
         assert words in line
 
 
-def test_an_erasure_says_how_many_backups_it_went_through_and_names_those_that_it_could_not_change(run, folder):
+def test_an_erasure_goes_on_where_a_backup_or_another_program_stood_in_its_way(run, monkeypatch, folder):
+    before = "erased before; the database's files are clean\n"
     with studies.begin(folder, by="lead") as store:
-        run("study", "links", folder, "--people", 2)
-        for number in (1, 2):
+        run("study", "links", folder, "--people", 3)
+        for number in (1, 2, 3):
             agree(store, door.Ids(f"link {number}"))
-        backups = [keep_backup(store).file for _ in range(3)]
+        backups = [keep_backup(store).file for _ in range(2)]
     said = run("study", "erase", folder, "link 1")
-    assert f"they are in none of the 3 backups in {backups[0].parent} any more" in said
+    assert f"they are in none of the 2 backups in {backups[0].parent} any more" in said
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "rewrite", refusal := Mock(side_effect=DatabaseAway("another program reads")))
+        for calls in (1, 2):
+            assert "another program reads" in run("study", "erase", folder, "link 2", fails=True)
+            assert refusal.call_count == calls
+    assert run("study", "erase", folder, "link 2") == before
     backups[1].write_bytes(backups[1].read_bytes()[:5000])
-    said = run("study", "erase", folder, "link 2", fails=True)
+    said = run("study", "erase", folder, "link 3", fails=True)
     assert said.count("\n") == 1
     assert f"what was erased may still be in {backups[1]}, and is nowhere else: delete or mend that, and give" in said
     assert f"({backups[1]}: the database cannot be read (database disk image is malformed)" in said
     backups[1].unlink()
-    assert run("study", "erase", folder, "link 2") == "erased before; the database's files are clean\n"
-
-
-def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_way(run, monkeypatch, folder):
-    with studies.begin(folder, by="lead") as store:
-        run("study", "links", folder, "--people", 1)
-        agree(store, door.Ids("link 1"))
-    with monkeypatch.context() as patch:
-        patch.setattr(Database, "rewrite", refusal := Mock(side_effect=DatabaseAway("another program reads")))
-        assert "another program reads" in run("study", "erase", folder, "link 1", fails=True)
-        assert "another program reads" in run("study", "erase", folder, "link 1", fails=True)
-    assert refusal.call_count == 2
-    assert run("study", "erase", folder, "link 1") == "erased before; the database's files are clean\n"
+    assert run("study", "erase", folder, "link 3") == before
     with studies.open_running(folder) as store:
         assert not store.database.reading(to_clean)

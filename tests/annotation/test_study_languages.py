@@ -14,10 +14,10 @@ from affectml_annotation.study import check, door, running, terms, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.file import Questions
 from affectml_annotation.study.folder import Study, Translation, read_study, write_study
-from affectml_annotation.study.screen import label_words, offered, screen
+from affectml_annotation.study.screen import label_words, screen
 from affectml_annotation.study.visits import read_answers
 
-from .studies import AGE, TEXTS, come, study_with, write_file
+from .studies import AGE, TEXTS, study_with, write_file
 from .tasks import refused, rows
 
 ENGINES = ("sqlite",)  # what may differ between the engines is in test_study_whole.py
@@ -61,12 +61,8 @@ def test_a_text_in_another_language_lies_beside_the_studys_own_and_need_not_be_t
     assert set(study.texts) == {"consent", "instructions", "debriefing", "consent.de"} | unseen == set(study.hashes)
     assert study.text("consent", "de") == "Einwilligung"
     assert study.text("instructions", "de") == study.texts["instructions"] == study.text("instructions")
-
-
-def test_a_study_in_german_has_its_texts_without_de_in_their_names(folder):
-    write_file(folder, languages=["de", "en"])
-    (folder / "consent.de.md").write_text("not read", encoding="utf-8")
-    (folder / "consent.en.md").write_text("Consent", encoding="utf-8")
+    write_file(folder, languages=["de", "en"])  # of which the first has its texts without de in their names
+    (folder / "texts" / "consent.en.md").write_text("Consent", encoding="utf-8")
     study = read_study(folder)
     assert (study.text("consent", "de"), study.text("consent", "en")) == (study.texts["consent"], "Consent")
 
@@ -193,7 +189,7 @@ def test_places_to_fill_in_are_found_in_every_script_and_links_are_none():
 def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(folder):
     write_german(folder, labels={"awe": {"name": "   "}})
     assert read_study(folder).labels["de"]["awe"].name == ""  # of spaces
-    """Letters of Arabic and Japanese are neither small nor capital, so such a list looks like one."""
+    # letters of Arabic and Japanese are neither small nor capital, so such a list looks like one
     (folder / "study.de.yaml").write_text("boxes: [قرأت هذا., أشارك بمحض إرادتي.]\n", encoding="utf-8")
     assert not [line for line in check.check_study(read_study(folder)).unfilled if "study.de.yaml" in line]
     (folder / "study.de.yaml").write_text('help: ["Fragen: [ANSCHRIFT]"]\n', encoding="utf-8")
@@ -220,7 +216,10 @@ def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own
     agree = partial(door.agree, bilingual, Ids("P1"), 2, language="de")
     refused(NotInStudy, "not ticked: Ich stimme zu$", agree, ["Ich stimme zu."])
     assert door.agree(bilingual, Ids("P1"), 2, german.boxes_of(study.file), language="DE").phase == "before"
-    assert [row.language for row in rows(bilingual, schema.visit)] == ["de"]
+    (person,) = rows(bilingual, schema.annotator)
+    bilingual.speak(person.annotator_id, "en")  # in which they agreed stays, whatever they choose later
+    for table, language in ((schema.visit, "de"), (schema.annotator, "en")):
+        assert [row.language for row in rows(bilingual, table)] == [language]
 
 
 def test_each_phase_is_shown_in_the_language_asked_for_and_else_in_the_studys_own(bilingual):
@@ -240,24 +239,6 @@ def test_each_phase_is_shown_in_the_language_asked_for_and_else_in_the_studys_ow
     assert (screen(bilingual, who, "de").feedback, screen(bilingual, who).feedback[:4]) == ("Noch einmal.", "That")
     visits.leave(bilingual, who)
     assert (screen(bilingual, who, "de").text, screen(bilingual, who, "fr").text) == ("Danke.", "Words.")
-
-
-def test_a_language_that_is_added_is_offered_to_newcomers_alone(store):
-    before = come(store, "P1")
-    more = Study(study_with(languages=["en", "de"]).file, {**TEXTS, "consent.de": "Zustimmung."})
-    assert running.open_study(store, more, by="lead") == 2
-    after = come(store, "P2")
-    assert (offered(store, before), offered(store, after)) == (("en",), ("en", "de"))
-    assert offered(store) == ("en", "de")
-    assert (label_words(store, before), label_words(store, after)) == ({"en": {}}, {"en": {}, "de": {}})
-
-
-def test_the_language_in_which_somebody_agreed_stays_whatever_they_choose_later(bilingual):
-    who = door.agree(bilingual, Ids("P1"), 2, ["I agree."], language="de").participant
-    bilingual.speak(who, "en")
-    (visit,) = rows(bilingual, schema.visit)
-    (person,) = rows(bilingual, schema.annotator)
-    assert (visit.language, person.language) == ("de", "en")
 
 
 def test_refusals_are_said_in_the_language_that_is_spoken(bilingual):

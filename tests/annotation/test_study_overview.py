@@ -9,7 +9,7 @@ from affectml_annotation.erasing import erase_people
 from affectml_annotation.store.versions import own_version
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids
-from affectml_annotation.study.overview import as_text, changes, funnel, overview, people
+from affectml_annotation.study.overview import answers_to_questions, as_text, changes, funnel, overview, people
 
 from .studies import come, complete, label, study_with, to_images
 
@@ -62,34 +62,25 @@ def test_how_people_work_by_hand(opened, monkeypatch):
     table = people(store)
     assert table["participant"].tolist() == sorted(names.values())
     rows = table.set_index("participant").loc[list(names.values())].reset_index(drop=True)
-    assert rows["images"].tolist() == [10] * 4
-    assert rows["status"].tolist() == ["going_on"] * 3 + ["left"]
-    assert rows[["checks", "checks_failed"]].to_numpy().tolist() == [[1, 0], [1, 0], [1, 0], [1, 1]]
-    assert rows["seconds"].iloc[1:].tolist() == [8, 12, 3]
     # the others of P4 have medians of 8, 12 and P1's between 9 and 18: half of their median is more than 3
-    assert rows["speeder"].tolist() == [False, False, False, True]
+    told = rows[["status", "images", "checks", "checks_failed", "speeder", "no_more_than_chance"]].to_numpy().tolist()
+    assert told == [["going_on", 10, 1, 0, False, False]] * 3 + [["left", 10, 1, 1, True, True]]
+    assert rows["seconds"].iloc[1:].tolist() == [8, 12, 3]
     assert rows["slower"].tolist() == [pytest.approx(2), 1, 1, 1]
     # awe is right for three of ten images: P4 agrees there with all, and elsewhere with nobody
     assert rows["with_others"].tolist() == [pytest.approx((0.7 * 2 + 0.3 * 3) / 3)] * 3 + [pytest.approx(0.3)]
     assert rows["by_chance"].iloc[3] == pytest.approx(0.3)
     assert rows["low"].iloc[3] < 0.3 < rows["high"].iloc[3]
-    assert rows["no_more_than_chance"].tolist() == [False, False, False, True]
 
 
-def test_of_whom_there_is_nothing_to_go_by_nothing_is_said(store):
-    come(store, "P1")
-    label(store, to_images(store, "P2"), 3)
-    rows = people(store)
-    assert sorted(rows["images"]) == [0, 3]
-    assert rows[["seconds", "speeder", "slower", "with_others", "low", "high"]].isna().all(axis=None)
-    assert rows["no_more_than_chance"].isna().all()
-
-
-def test_people_go_by_the_languages_in_which_they_answered_where_there_are_any(opened):
+def test_of_people_nothing_is_said_that_there_is_nothing_to_go_by(opened):
     store = opened(overlap=4)
     silent = to_images(store, "P1")
     label(store, silent, 2)
-    assert "languages" not in as_text(people(store))
+    rows = people(store)
+    figures = ["seconds", "speeder", "slower", "with_others", "low", "high", "no_more_than_chance"]
+    assert rows[figures].isna().all(axis=None)
+    assert "languages" not in as_text(rows)
     who = to_images(store, "P2")
     for claim, language in zip(store.claim(who, 3), ("en", "de", "de"), strict=True):
         store.submit([Answer(claim.image_id, who, "none", language=language)])
@@ -108,3 +99,47 @@ def test_who_changed_what_and_when_newest_first(store):
     assert found["at"].is_monotonic_decreasing
     now = overview(store)
     assert (now.version, now.affectml, now.came) == (2, own_version(), 0)
+
+
+# What people answered about themselves
+
+
+MUCH = [
+    {"id": "age", "text": "Age?", "kind": "number", "required": False},
+    {"id": "mood", "text": "Mood?", "kind": "scale", "low": 1, "high": 4, "required": False},
+    {"id": "media", "text": "Media?", "kind": "several", "options": ["film", "text"], "required": False},
+    {"id": "group", "text": "Group?", "kind": "choice", "options": ["a", "b"], "required": False},
+    {"id": "why", "text": "Why?", "kind": "text", "required": False},
+]
+FOUR = [
+    {"age": 18, "mood": 1, "media": ["film", "text"], "group": "b", "why": "so"},
+    {"age": 25, "mood": 4, "media": ["text"], "group": "b", "why": "<b>no</b>"},
+    {"age": 34, "mood": 4},
+    {"age": 40.5, "group": "a"},
+]
+
+
+def test_answers_are_counted_by_option_and_by_number_and_texts_tell_no_order(opened):
+    store = opened(before={"questions": MUCH}, after={"questions": []}, places={"people": 9})
+    people = [come(store, f"P{n}") for n, _ in enumerate(FOUR)]
+    for who, given in zip(people, FOUR, strict=True):
+        visits.answer_questions(store, who, "before", given)
+    found = {one.question.id: one for one in answers_to_questions(store)}
+    assert {name: one.people for name, one in found.items()} == {"age": 4, "mood": 3, "media": 2, "group": 3, "why": 2}
+    assert found["age"].counts == {  # 22.5 in less than a dozen spans of 2, and no narrower round width
+        "18 to 20": 1, "20 to 22": 0, "22 to 24": 0, "24 to 26": 1, "26 to 28": 0, "28 to 30": 0, "30 to 32": 0,
+        "32 to 34": 0, "34 to 36": 1, "36 to 38": 0, "38 to 40": 0, "40 to 42": 1,
+    }  # fmt: skip
+    assert found["mood"].counts == {"1": 1, "2": 0, "3": 0, "4": 2}
+    assert found["media"].counts == {"film": 1, "text": 2}
+    assert found["group"].counts == {"a": 1, "b": 2}
+    assert (found["why"].counts, found["why"].texts) == ({}, ("<b>no</b>", "so"))
+
+    store.withdraw(people[0])
+    changed = [{**MUCH[3], "options": ["b", "c"]}, *MUCH[4:]]
+    other = study_with(before={"questions": changed}, after={"questions": []})
+    running.open_study(store, other, by="lead")
+    found = {one.question.id: one for one in answers_to_questions(store)}
+    assert [*found] == ["age", "mood", "media", "group", "why"]
+    assert (found["group"].people, found["group"].counts) == (2, {"b": 1, "c": 0})  # "a" is no option any more
+    assert found["why"].texts == ("<b>no</b>",)

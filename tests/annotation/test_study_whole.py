@@ -39,16 +39,18 @@ FAIL, YOUNG, SLOW, BACK, TWO_TABS = {4, 11}, {0, 1, 2, 5, 7, 9}, {12, 17}, 14, 1
 def say_what_they_feel(store, who: str, most: int, kinds: Iterator[str], said: list, other=None) -> int:
     """Answer images, in two tabs by turns, and add to `said`: up to so many that are no checks, which are counted."""
     tabs = cycle([store, other or store])
-    while (done := sum(one == who and image != "i01" for one, image, _ in said)) < most:
-        tab = next(tabs)
-        if not (claims := tab.claim(who, 1)):
-            break
-        image = claims[0].image_id
-        kind = "labels" if image == "i01" else "skip" if image == DISTURBING else next(kinds)
-        given = Answer(image, who, kind, {"labels": ("joy",)}.get(kind, ()))
-        assert tab.submit([given])[0].status == "accepted"
-        said.append((who, image, kind))
-    return done
+
+    def done() -> int:
+        return sum(one == who and image != "i01" for one, image, _ in said)
+
+    while done() < most and (claims := (tab := next(tabs)).claim(who, 3)):
+        given = []
+        for image in [claim.image_id for claim in claims][: most - done()]:
+            kind = "labels" if image == "i01" else "skip" if image == DISTURBING else next(kinds)
+            given.append(Answer(image, who, kind, {"labels": ("joy",)}.get(kind, ())))
+        assert {receipt.status for receipt in tab.submit(given)} == {"accepted"}
+        said += [(who, answer.image_id, answer.kind) for answer in given]
+    return done()
 
 
 def test_24_people_are_paid_to_the_penny_and_every_image_has_the_answers_it_wants(opened, tmp_path):

@@ -1,15 +1,15 @@
 """Data that several metric tests share, and every metric of the table with every one of its options.
 
 A test that takes `row` runs for each row of the table, one that takes `case` for each of its options too (NAMED has
-what else there is): a metric that is added is tested by all of them.
+what else there is), all options of a row as one test: a metric that is added is tested by all of them.
 """
 
-import csv
 import inspect
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, Literal, get_args, get_origin
 
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
@@ -141,6 +141,7 @@ def others(case: Case) -> list[Case]:
 ROW_CASES = [plain(spec, kind) for spec in specs() for kind in spec.kinds]
 _every = [case for row in ROW_CASES for case in [*others(row), row]]
 CASES = list({(case.spec.function, str(case).partition("-")[2]): case for case in _every}.values())
+OF_CLASSES = list({case.spec.cls: case for case in CASES}.values())  # one for each
 
 
 def _some(cases: list[Case], *kinds: str, over: str = "") -> list[Case]:
@@ -170,7 +171,24 @@ NAMED["with_a_slope"] = [
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name in NAMED.keys() & set(metafunc.fixturenames):
-        metafunc.parametrize(name, NAMED[name], ids=str)
+        rows: dict[str, list[Case]] = {}
+        for case in NAMED[name]:
+            rows.setdefault(f"{case.spec.name}-{case.kind}", []).append(case)
+        metafunc.parametrize(name, rows.values(), ids=list(rows))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Of the options of a row one test is made, which pytest takes a third of the time for; an error says of which."""
+    if not (named := NAMED.keys() & pyfuncitem.funcargs.keys()):
+        return None
+    for case in pyfuncitem.funcargs[named.pop()]:
+        try:
+            pyfuncitem.obj(case)
+        except Exception as error:
+            error.add_note(f"of {case}")
+            raise
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -179,10 +197,13 @@ def cases() -> list[Case]:
     return CASES
 
 
-@pytest.fixture(scope="session", params=[5, 13])
-def table(request):
+@pytest.fixture(scope="session")
+def of_classes() -> list[Case]:
+    return OF_CLASSES
+
+
+def drawn(labels):
     """400 rows of so many labels: scores with many ties, sets with empty and full rows, distributions, rates."""
-    labels = request.param
     g = torch.Generator().manual_seed(labels)
 
     def rand():
@@ -197,14 +218,26 @@ def table(request):
     return SimpleNamespace(**known, rates=rand(), shares=rand())
 
 
+@pytest.fixture(scope="session", params=[5, 13])
+def table(request):
+    return drawn(request.param)
+
+
 @pytest.fixture(scope="session")
 def ferplus(real_data):
     """FER+: shares of the eight emotions over faces with a vote for one, a perturbed copy as preds, and the counts."""
-    with (real_data / "ferplus" / "fer2013new.csv").open(newline="") as file:
-        rows = [[int(x) for x in row[2:10]] for row in list(csv.reader(file))[1:]]
-    counts = torch.tensor([row for row in rows if sum(row)], dtype=torch.float64)
+    counts = torch.tensor(pd.read_csv(real_data / "ferplus" / "fer2013new.csv").iloc[:, 2:10].to_numpy(float))
+    counts = counts[counts.any(-1)]
     shares = counts / counts.sum(-1, keepdim=True)
     g = torch.Generator().manual_seed(0)
     noise = torch.rand(shares.shape, generator=g, dtype=torch.float64)
     preds = 0.7 * shares + 0.2 * shares.roll(1, 0) + 0.1 * noise / noise.sum(-1, keepdim=True)
     return preds, shares, counts
+
+
+@pytest.fixture(scope="session", params=[5, 13, "ferplus"])
+def pair(request):
+    """Predicted and right distributions: drawn, with so many labels, and of FER+."""
+    if request.param == "ferplus":
+        return request.getfixturevalue("ferplus")[:2]
+    return drawn(request.param).preds, drawn(request.param).target

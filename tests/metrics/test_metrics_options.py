@@ -48,14 +48,14 @@ def test_narrow_floats_keep_the_mask(table, asked, dtype):
 
 
 def test_errors_beside_a_mask_name_the_row_of_the_table():
-    target = [[1, 0, 1], [1, -1, 0], [0, -1, 1]]
-    with pytest.raises(am.DomainError, match="preds: expected 0 or 1 .* received 0.5 in row 2, label 0"):
-        F.set_f1([[1, 0, 1], [1, 0, 0], [0.5, 0, 1]], target)
-    with pytest.raises(am.DomainError, match="target: expected 0 or 1 .* received 2 in row 2, label 2"):
-        F.set_f1([[1, 0, 1]] * 3, [*target[:2], [0, -1, 2]])
-    refused(am.DomainError, "target: expected a rate .* received -0.5", F.rate_brier_score, [[0.5, 0.5]], [[-0.5, -1]])
-    with pytest.raises(am.ArgumentError, match="k: expected a whole number, 1 to 3, but received 4"):
-        F.top_k_recall([[1, 0, 1]] * 3, target, 4)
+    sets, target = [[1, 0, 1]] * 3, [[1, 0, 1], [1, -1, 0], [0, -1, 1]]
+    for error, says, metric, *given in (
+        (am.DomainError, "preds: .* 0 or 1 .* 0.5 in row 2, label 0", F.set_f1, [*sets[:2], [0.5, 0, 1]], target),
+        (am.DomainError, "target: .* 0 or 1 .* 2 in row 2, label 2", F.set_f1, sets, [*target[:2], [0, -1, 2]]),
+        (am.DomainError, "target: .* a rate .* -0.5", F.rate_brier_score, [[0.5, 0.5]], [[-0.5, -1]]),
+        (am.ArgumentError, "k: expected a whole number, 1 to 3, but received 4", F.top_k_recall, sets, target, 4),
+    ):
+        refused(error, says, metric, *given)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64, np.int8, np.int32, np.int64])
@@ -65,8 +65,8 @@ def test_indices_come_in_every_integer_dtype(dtype):
 
 
 def test_255_in_unsigned_bytes_is_no_label_nobody_was_asked_about():
-    with pytest.raises(am.DomainError, match="expected 0 or 1 in every cell, but received 255"):
-        F.set_f1([[1, 1]], np.array([[255, 1]], np.uint8))
+    says = "expected 0 or 1 in every cell, but received 255"
+    refused(am.DomainError, says, F.set_f1, [[1, 1]], np.array([[255, 1]], np.uint8))
     np.testing.assert_array_equal(F.top_k_accuracy(np.eye(1, 300, 255), np.array([255], np.uint8)), [1])
 
 
@@ -99,11 +99,10 @@ def test_top_k_metrics_take_shares_of_which_the_most_chosen_labels_are_right(tab
 
 
 def test_indices_that_are_none_are_refused():
-    with pytest.raises(am.DomainError, match="expected indices of labels, 0 to 1 .* received 2 in row 1"):
-        F.set_f1([[1, 0], [0, 1]], [0, 2])
-    refused(am.ShapeError, r"target: expected \[N, C\]", F.set_f1, [[1, 0], [0, 1]], [0.0, 1.0])  # not whole numbers
-    with pytest.raises(am.ShapeError, match=r"target: expected \[N, C\]"):
-        F.rate_brier_score([[1, 0], [0, 1]], [0, 1])  # a single label says nothing of the rates of the others
+    two, says = [[1, 0], [0, 1]], r"target: expected \[N, C\]"
+    refused(am.DomainError, "expected indices of labels, 0 to 1 .* received 2 in row 1", F.set_f1, two, [0, 2])
+    refused(am.ShapeError, says, F.set_f1, two, [0.0, 1.0])  # not whole numbers
+    refused(am.ShapeError, says, F.rate_brier_score, two, [0, 1])  # a single label says nothing of the others' rates
 
 
 def test_at_the_threshold_a_label_is_in():
@@ -113,14 +112,12 @@ def test_at_the_threshold_a_label_is_in():
 
 
 def test_weighted_means_against_numpy(table):
-    w = torch.rand(len(table.sets), generator=gen(2), dtype=torch.float64)
-    metric = am.RankingLoss()
+    w, metric, infinite = torch.rand(400, generator=gen(2), dtype=torch.float64), am.RankingLoss(), am.KLDivergence()
     metric.update(table.scores, table.chosen, weights=w)
     rows = F.ranking_loss(table.scores, table.chosen)
     there = ~rows.isnan()
     assert float(metric.compute()) == pytest.approx(np.average(rows[there], weights=w[there]), abs=1e-12)
     assert (metric.rows, metric.skipped) == (int(there.sum()), int((~there).sum()))
-    infinite = am.KLDivergence()
     infinite.update([[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]], weights=[0, 1])
     assert float(infinite.compute()) == 0  # a row that weighs nothing adds nothing
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha, label_agreement
+from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha, label_agreement, plain_rows
 from affectml_annotation.agreement.by_group import GroupComparison, compare_groups
 from affectml_annotation.agreement.by_person import annotator_report
-from affectml_annotation.agreement.values import plain_rows
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.judgements import Rounds
 

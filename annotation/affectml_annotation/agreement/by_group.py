@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.by_person import label_use
-from affectml_annotation.agreement.values import (
+from affectml_annotation.agreement.alpha import (
     LEVEL,
     BoolArray,
     FloatArray,
@@ -24,6 +23,7 @@ from affectml_annotation.agreement.values import (
     plain_rows,
     similar_pairs,
 )
+from affectml_annotation.agreement.by_person import label_use
 from affectml_annotation.errors import BadJudgement
 from affectml_annotation.judgements import ANSWERS, Panel, Rounds, are_data, encode, languages_in, one_look
 

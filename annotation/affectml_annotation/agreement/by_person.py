@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.values import (
+from affectml_annotation.agreement.alpha import (
     FloatArray,
     IntArray,
     add_bounds,

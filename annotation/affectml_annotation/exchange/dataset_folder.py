@@ -197,7 +197,7 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
         if state[name] == "same":
             notes.append(f"target {name} is there already, with the same content")
             continue
-        kept += put_target(folder, meta, name, one, entry_of(name, one, task))
+        kept += put_target(folder, meta, name, one, entry_of(name, one, about_of(task)))
         out = "".join(f"; {count} left out: {why}" for why, count in one.left_out.items())
         every = are_data(merged.judgements).sum()
         notes.append(f"target {name}: {people_of(one)}, from all {every} judgements in the data set{out}")
@@ -254,9 +254,8 @@ def make_target_again(folder: str | Path, name: str, make: MakeTarget) -> tuple[
             raise BadExport(str(folder), [f"has no target {name!r} to make again (it has: {have})"])
         made = aggregates(folder, {name: make}, read_dataset_judgements(folder))[name]
         kept = [files.keep(folder / META)]
-        before = {key: value for key, value in meta["targets"][name].items() if key != "vote_rule"}
-        fresh = before | made_of(name, made)
-        return tuple(path.name for path in kept + put_target(folder, meta, name, made, fresh))
+        kept += put_target(folder, meta, name, made, entry_of(name, made, meta["targets"][name]))
+        return tuple(path.name for path in kept)
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
@@ -317,7 +316,7 @@ def state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate, tas
     return "same" if old.equals(new) else "other"
 
 
-def put_target(folder: Path, meta: dict[str, Any], name: str, made: Aggregate, fresh: Mapping[str, Any]) -> list[Path]:
+def put_target(folder: Path, meta: dict[str, Any], name: str, made: Aggregate, fresh: dict[str, Any]) -> list[Path]:
     """Write one target, and its entry after it. While its file is replaced, the entry names the one that is kept."""
     kept, entry, file = [], meta["targets"].get(name), file_of(name)
     if entry is not None:
@@ -328,34 +327,24 @@ def put_target(folder: Path, meta: dict[str, Any], name: str, made: Aggregate, f
     elif (folder / file).exists():  # what no entry names
         kept.append(files.keep(folder / file))
     files.write_parquet(folder / file, made.table())
-    meta["targets"][name] = dict(fresh)
+    meta["targets"][name] = fresh
     files.write_json(folder / META, meta)
     return kept
 
 
-def entry_of(name: str, made: Aggregate, task: "Task") -> dict[str, Any]:
-    """What dataset.json says of a task's target."""
-    taxonomy = task.taxonomy
-    if not taxonomy:
-        taxonomy = {"name": task.name, "labels": {label: {} for label in task.labels}}
-    return {
-        "kind": made.kind,
-        "construct": task.about,
-        "taxonomy": taxonomy if isinstance(taxonomy, str) else dict(taxonomy),
-        "question": task.question,
-        **made_of(name, made),
-    }
+def about_of(task: "Task") -> dict[str, Any]:
+    """What dataset.json says of a task's targets, however they are made."""
+    taxonomy = task.taxonomy or {"name": task.name, "labels": {label: {} for label in task.labels}}
+    taxonomy = taxonomy if isinstance(taxonomy, str) else dict(taxonomy)
+    return {"construct": task.about, "taxonomy": taxonomy, "question": task.question}
 
 
-def made_of(name: str, made: Aggregate) -> dict[str, Any]:
-    """The part of its entry that says how it was made."""
-    return {
-        "kind": made.kind,
-        "values": made.values_are,
-        "file": file_of(name),
-        **({} if made.vote_rule is None else {"vote_rule": made.vote_rule}),
-        "made_by": f"{made.method}: {made.made_by}",
-    }
+def entry_of(name: str, made: Aggregate, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What dataset.json says of a target: what it is about, and how it was made."""
+    entry = {key: value for key, value in about.items() if key != "vote_rule"}
+    entry |= {"kind": made.kind, "values": made.values_are, "file": file_of(name)}
+    rule = {} if made.vote_rule is None else {"vote_rule": made.vote_rule}
+    return {**entry, **rule, "made_by": f"{made.method}: {made.made_by}"}
 
 
 def file_of(name: str) -> str:

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from affectml_annotation.columns import COLUMNS, Column
 from affectml_annotation.errors import BadExport
-from affectml_annotation.exchange.tables import as_list, as_numbers, for_files, from_files
+from affectml_annotation.exchange.tables import as_numbers, for_files, from_files
+from affectml_annotation.judgements import as_list
 
 KEY = ["image_id", "annotator_id", "round"]
 

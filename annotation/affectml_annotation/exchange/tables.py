@@ -14,7 +14,7 @@ from affectml_annotation import tables
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.exchange.files import table_csv, write_parquet, write_text
-from affectml_annotation.judgements import REQUIRED, UNSTORABLE, languages_in, of_now, read_rows, storable
+from affectml_annotation.judgements import REQUIRED, UNSTORABLE, as_list, languages_in, of_now, read_rows, storable
 
 DELIMITER = "|"
 EMPTY = "does no label apply (--empty none, empty='none'), or is there no answer (--empty skip, empty='skip')?"
@@ -25,13 +25,6 @@ _ONLY_CODES = (
     "; if it is to say in which language people answered, only codes such as de or pt-BR, names such as German, and "
     "empty cells may stand in it"
 )
-
-
-def as_list(value: Any) -> list[Any]:
-    """A cell of labels or intensities as a list; missing is empty."""
-    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-        return []
-    return list(value)
 
 
 def as_numbers(value: Any) -> list[float | None] | None:
@@ -138,7 +131,7 @@ def _cells(column: "pd.Series[Any]", where: str, read: Callable[[Any], Any]) -> 
 
 def _names(value: Any) -> list[Any]:
     labels = as_list(value)
-    if isinstance(value, str | bytes) or not all(isinstance(label, str) for label in labels):
+    if not all(isinstance(label, str) for label in labels):
         raise TypeError("labels are a list of names")
     return labels
 

@@ -55,12 +55,11 @@ class LabelStore(Claiming, Submitting, Reading):
     """
 
     def __init__(self, url: str | Path, *, must_exist: bool = False, reads_only: bool = False) -> None:
-        if must_exist and "://" not in str(url):
-            there = Path(url)
-            if not there.exists() or (there.is_file() and not holds_store(there)):
-                what = "holds no label store" if there.exists() else "no such database"
-                raise StoreError(f"{url}: {what}; `affectml label init DATASET --db {url}` makes one")
-        if not reads_only and "://" not in str(url) and Path(url).is_file() and backup_note(url) is not None:
+        file = None if "://" in str(url) else Path(url)
+        if must_exist and file is not None and not (file.is_dir() or (file.exists() and holds_store(file))):
+            what = "holds no label store" if file.exists() else "no such database"
+            raise StoreError(f"{url}: {what}; `affectml label init DATASET --db {url}` makes one")
+        if not reads_only and file is not None and file.is_file() and backup_note(file) is not None:
             raise StoreError(
                 f"{url} is a backup, which stays as it is; `affectml label backup --restore {url} DB` makes a database "
                 "of it"

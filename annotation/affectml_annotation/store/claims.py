@@ -41,6 +41,7 @@ RELEASE_AT_ONCE = 500
 PAUSE_MS = 5 * 60_000  # a longer silence is a break, and counts as so much
 STILL = 5  # images that are shown yet where failed checks ended them: the page has them already
 BEFORE = ("before", "instructions", "practice", "start")  # phases in which there are no images yet
+Given = tuple[int, int, str, bool]  # the position of an image, its round, its purpose, and whether it holds a place
 HOLDING = ("task", "discussion")  # purposes of which each answer holds a place; of a check or second look some do
 
 
@@ -200,15 +201,12 @@ def claim(
     fresh: list[dict[str, Any]] = []
     while len(held) + len(fresh) < count:
         draw = chance(task.seed, who, "mix", place) if this.purpose == "main" else 1.0
-        given: tuple[int, int, str, bool] | None = None
+        given: Given | None = None
         if draw < task.checks.rate if due is None else due(fresh):
-            check_at = _unseen(connection, _CHECKS, who, round_number, task.seed, fresh)
-            given = None if check_at is None else (check_at, round_number, "check", False)
+            given = _unseen(connection, _CHECKS, who, round_number, "check", task.seed, fresh)
         elif draw < (0 if due else task.checks.rate) + task.repeats.rate and again is not None:
             long_ago = _tasks_before(who, round_number, place - task.repeats.gap)
-            twice = [row for row in fresh if row["round"] == again]
-            repeat_at = _unseen(connection, long_ago, who, again, task.seed, twice)
-            given = None if repeat_at is None else (repeat_at, again, "repeat", False)
+            given = _unseen(connection, long_ago, who, again, "repeat", task.seed, fresh)
         if given is None:
             given = _task(connection, this, who, proposed, fresh)
         if given is None:
@@ -243,7 +241,7 @@ _FREE_AND_NEW = FREE.where(~_SEEN).with_for_update(skip_locked=True)
 
 def _task(
     connection: sa.Connection, this: Any, who: str, proposed: list[int], fresh: list[dict[str, Any]]
-) -> tuple[int, int, str, bool] | None:
+) -> Given | None:
     just_now = {row["position"] for row in fresh if row["round"] == this.number}  # a check that people were queued for
     while proposed:
         where = {"number": this.number, "at_position": proposed.pop(0)}
@@ -283,14 +281,16 @@ def _tasks_before(who: str, round_number: int, place: int) -> sa.Select[Any]:
 
 
 def _unseen(
-    connection: sa.Connection, query: sa.Select[Any], who: str, number: int, seed: int, fresh: list[dict[str, Any]]
-) -> int | None:
+    connection: sa.Connection, query: sa.Select[Any], who: str, number: int, purpose: str, seed: int,
+    fresh: list[dict[str, Any]],
+) -> Given | None:  # fmt: skip
     """The first of these images, in this person's order, that they were not given in this round and not just now."""
     seen = assignment.alias()
     before = sa.select(seen.c.position).where(seen.c.annotator_id == who, seen.c.round == number)
-    new = (image.c.position.not_in(before), image.c.position.not_in([row["position"] for row in fresh]))
-    position: int | None = connection.scalar(query.where(*new).order_by(own_order(who, number, seed)).limit(1))
-    return position
+    now = [row["position"] for row in fresh if row["round"] == number]
+    new = (image.c.position.not_in(before), image.c.position.not_in(now))
+    position = connection.scalar(query.where(*new).order_by(own_order(who, number, seed)).limit(1))
+    return None if position is None else (position, number, purpose, False)
 
 
 def expired() -> sa.ColumnElement[bool]:

@@ -150,17 +150,15 @@ def task_file(settings: Any, preferences: Any, study: Any) -> Settings:
 
 
 def _fifth(connection: sa.Connection) -> None:
-    """Migration 5: the task's settings as schema 5 keeps them; how images stopped early is kept to be told."""
+    """Migration 5: how images stopped early is kept to be told; what else became of the task's settings, 6 does."""
     _columns(5)(connection)
     try:
-        before, *rest = (read_setting(connection, key) for key in ("task", "stopped", "whole"))
+        rule = stopped_early(*(read_setting(connection, key) for key in ("task", "stopped", "whole")))
     except (TypeError, ValueError, RecursionError):
         return  # damaged, as whoever reads them says
-    if (rule := stopped_early(before, *rest)) is not None:
+    if rule is not None:
         write_setting(connection, STOPPED, rule)
     connection.execute(setting.delete().where(setting.c.key.in_(("stopping", "whole", "stopped"))))
-    if (now := one_overlap(backups(before))) != before:
-        write_setting(connection, "task", now)
 
 
 def _sixth(connection: sa.Connection) -> None:

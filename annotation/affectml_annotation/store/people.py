@@ -336,21 +336,21 @@ def erase(connection: sa.Connection, who: str) -> int:
             claims.give_back(connection, given)
     theirs = sa.select(event.c.event_id).where(event.c.annotator_id == who)
     connection.execute(conflict.delete().where(conflict.c.event_id.in_(theirs)))
-    answers = int(connection.scalar(sa.select(sa.func.count()).select_from(theirs.subquery())) or 0)
     person = connection.scalar(sa.select(panel.c.person).where(panel.c.annotator_id == who))
     connection.execute(erasing.insert().values(annotator_id=who))  # for whom the log lets events go
+    left = {}
     for table in reversed(PEOPLE):
-        connection.execute(table.delete().where(table.c.annotator_id == who))
+        left[table] = connection.execute(table.delete().where(table.c.annotator_id == who)).rowcount
     connection.execute(erasing.delete())
     for author in AUTHORS:
         connection.execute(sa.update(author.table).where(author == who).values({author: ""}))
     forget_withdrawals(connection, who)
     reopen(connection, [who])  # off the list of closed entries
     connection.execute(erasure.insert().values(
-        at=now_ms(), answers=answers, annotator=keyed(connection, ERASING, "who", who).hex(),
+        at=now_ms(), answers=left[event], annotator=keyed(connection, ERASING, "who", who).hex(),
         person=None if person is None else mark(connection, person),
     ))  # fmt: skip
-    return answers
+    return left[event]
 
 
 def to_clean(connection: sa.Connection) -> bool:

@@ -78,12 +78,11 @@ def holds_task(path: Path) -> bool:
         return False
     try:
         with closing(connect_to_read(path)) as connection:
-            if not {"schema_version", "setting", "image", "event"} <= _tables(connection):
-                return False
-            places = ["setting WHERE key = 'task'"]  # until schema 6
-            if "study_version" in _tables(connection):
-                places.append("study_version")
-            return any(connection.execute(f"SELECT 1 FROM {place} LIMIT 1").fetchone() for place in places)
+            there = _tables(connection)
+            places = ["setting WHERE key = 'task'", *there & {"study_version"}]  # the first until schema 6
+            return {"schema_version", "setting", "image", "event"} <= there and any(
+                connection.execute(f"SELECT 1 FROM {place} LIMIT 1").fetchone() for place in places
+            )
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise StoreError(f"{path}: cannot be read ({error}); name the database itself") from None

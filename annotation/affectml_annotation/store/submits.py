@@ -429,10 +429,8 @@ class Submitting(OnDatabase):
         table = read_judgements(path, **reading_options)
         if image_of is not None:
             table["image_id"] = table["image_id"].map(image_of, na_action="ignore")
-        digest = sha256()
-        for file in [path] if path.is_file() else sorted(path.rglob("*.parquet")):
-            digest.update(file.read_bytes())
-        named = {"name": path.name, "sha256": digest.hexdigest()}
+        files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+        named = {"name": path.name, "sha256": sha256(b"".join(map(Path.read_bytes, files))).hexdigest()}
         try:
             return self.database.writing(import_judgements, table, **named, invite=invite)
         except BadImport as error:

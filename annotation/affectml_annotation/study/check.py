@@ -4,14 +4,14 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
 
+import yaml
 from babel.numbers import get_currency_precision
 
 from affectml_annotation import languages
 from affectml_annotation.errors import did_you_mean
 from affectml_annotation.study.file import FILE, UNSEEN, Task
-from affectml_annotation.study.folder import QuestionWords, Study, images_in
+from affectml_annotation.study.folder import Study
 from affectml_annotation.study.terms import Step, so_many, steps
 
 _IN_BRACKETS = re.compile(r"\[([^\[\]]{3,})\](?![(\[])")
@@ -37,33 +37,23 @@ class Checked:
 
 def check_study(study: Study, images: Collection[str] | None = None, labels: Collection[str] | None = None) -> Checked:
     """Say what a study lacks. images, labels: of its data set, and those that people choose from; None: not known."""
-    missing = [*_data(study, images), *_recruiting(study.file)]
-    labelled = len({*images} - study.apart) if images else 0
-    people = [people_needed(study.file, labelled, skips=also) for also in (False, True) if images]
+    labelled = len({*images} - study.apart) if images else None
+    missing = [*_data(study.file, labelled), *_recruiting(study.file)]
+    people = [people_needed(study.file, labelled, skips=also) for also in (False, True) if labelled is not None]
     refused = [*unread_consents(study), *_unknown(study, images, labels)]
     return Checked(refused, missing, [*_warnings(study)], steps(study), [*_unfilled(study)], *people)
 
 
-def _files(study: Study) -> dict[str, str]:
-    """The file of each text, in each language; the short ones in the study's own stand in study.yaml."""
-    own, *others = study.file.languages
-    files = {**study.file.text_files(), f"study.{own}": FILE}
-    for language in others:
-        files |= study.file.text_files(language)
-    return files
-
-
 def _unfilled(study: Study) -> Iterator[str]:
     """Texts that are empty, or still have places to fill in."""
-    files = _files(study)
     for name, text in study.texts.items():
-        kind, _dot, language = name.partition(".")
+        file = study.file.text_files[name]
         if not text.strip():
-            yield f"{files[name]} is empty."
-        if kind == "study":  # as read: a list of YAML stands in brackets, too
-            text = "\n".join(_strings(study.translation(language).model_dump()))
+            yield f"{file} is empty."
+        if name.startswith("study."):  # a list of YAML stands in brackets, too
+            text = "\n".join(token.value for token in yaml.scan(text) if isinstance(token, yaml.ScalarToken))
         if places := placeholders(text):
-            yield f"{files[name]} has places to fill in: {', '.join(places)}."
+            yield f"{file} has places to fill in: {', '.join(places)}."
 
 
 def placeholders(text: str) -> list[str]:
@@ -72,21 +62,10 @@ def placeholders(text: str) -> list[str]:
     return list(dict.fromkeys(f"[{one}]" for one in places if one[0].isalpha() and one == one.upper()))
 
 
-def _strings(content: Any) -> Iterator[str]:
-    """All texts within lists and dictionaries."""
-    if isinstance(content, dict | list | tuple):
-        for one in content.values() if isinstance(content, dict) else content:
-            yield from _strings(one)
-    else:
-        yield content
-
-
-def _data(study: Study, images: Collection[str] | None) -> Iterator[str]:
-    file = study.file
-    labelled = len({*images} - study.apart) if images else 0
-    if images and file.images_per_person > labelled:
+def _data(file: Task, labelled: int | None) -> Iterator[str]:
+    if labelled is not None and file.images_per_person > labelled:
         yield f"images_per_person is {file.images_per_person}, and the data set has {labelled} images."
-    if images and (need := people_needed(file, labelled)) > file.places.people:
+    if labelled is not None and (need := people_needed(file, labelled)) > file.places.people:
         yield (
             f"places.people is {file.places.people}: for {labelled} images with {file.overlap} people each it takes "
             f"{need} who label {file.images_per_person}."
@@ -107,17 +86,15 @@ def _unknown(study: Study, images: Collection[str] | None, labels: Collection[st
 
 def _named(study: Study) -> Iterator[tuple[str, str, str]]:
     """What the files name: where, whether it is an image, a label or a language, and its name."""
-    files = _files(study)
+    files = study.file.text_files
     for where, dictated in (("practice", study.file.practice.images), ("checks", study.file.checks.images)):
         for one in dictated:
             yield from ((where, "image", image) for image in (one.image, *one.images.values()))
             yield from ((where, "label", label) for label in one.labels)
             yield from ((where, "language", language) for language in one.images)
-    for name, text in study.texts.items():
-        if name.partition(".")[0] == "instructions":
-            yield from ((files[name], "image", image) for image in images_in(text))
+    yield from ((files[name], "image", image) for name, image in study.examples)
     for language, words in study.labels.items():
-        yield from ((files[f"study.{language}"], "label", label) for label in words)
+        yield from ((files.get(f"study.{language}", FILE), "label", label) for label in words)
 
 
 def _recruiting(file: Task) -> Iterator[str]:
@@ -152,8 +129,6 @@ def _recruiting(file: Task) -> Iterator[str]:
     for question in file.questions:
         if question.share and question.kind == "text":
             yield f"question {question.id} is free text and shared: people may write there who they are."
-    if file.checks.rate and not file.checks.images:
-        yield f"checks.rate is {file.checks.rate:g}, and checks.images names no image that says what to choose."
     if not file.help:
         yield "help is empty: people need somebody to turn to."
 
@@ -169,18 +144,16 @@ def people_needed(file: Task, images: int, *, skips: bool = False) -> int:
 # In several languages
 
 
-def unread_consents(study: Study) -> list[str]:
+def unread_consents(study: Study) -> Iterator[str]:
     """A sentence for each language in which nobody is said to have read the consent. No study runs like that."""
-    sentences = []
     for language in study.file.languages[1:]:
-        words, files = study.translation(language), study.file.text_files(language)
+        words, files = study.translation(language), study.file.text_files
         if (f"consent.{language}" in study.texts or words.boxes) and not words.read_by.says("consent"):
-            sentences.append(
+            yield (
                 f"{files[f'consent.{language}']}: nobody is said to have read it. Let somebody whose language is "
                 f"{languages.english_name(language)} read it and its boxes, and write who and when into "
                 f"{files[f'study.{language}']}, at read_by: consent; or take {language} out of languages."
             )
-    return sentences
 
 
 def _warnings(study: Study) -> Iterator[str]:
@@ -200,10 +173,10 @@ def _warnings(study: Study) -> Iterator[str]:
 
 
 def _untranslated(study: Study, language: str, own: str) -> Iterator[str]:
-    words, files = study.translation(language), study.file.text_files(language)
+    words, files = study.translation(language), {**study.file.text_files, "study": FILE}
     reading, short = languages.english_name(language), files[f"study.{language}"]
-    for name, own_file in {**study.file.text_files(), "study": FILE}.items():
-        file = files[f"{name}.{language}"]
+    for name in ("consent", "instructions", "debriefing", UNSEEN, "study"):
+        own_file, file = files[name], files[f"{name}.{language}"]
         if f"{name}.{language}" not in study.texts:
             yield f"{file} is not there: whoever reads {reading} is shown {own_file}."
         elif name not in ("consent", UNSEEN) and not words.read_by.says(name):
@@ -225,7 +198,7 @@ def _left_empty(study: Study, language: str) -> Iterator[str]:
     own = {"question": file.question, "boxes": file.consent.boxes, "feedback": file.practice.images, "help": file.help}
     yield from (name for name, value in own.items() if value and not getattr(words, name))
     for question in file.questions:
-        asked = {**words.before, **words.after}.get(question.id, QuestionWords())
+        asked = words.words_of(question)
         for name in ("text", "low_label", "high_label"):
             if getattr(question, name) and not getattr(asked, name):
                 yield f"{name} of {question.id}"

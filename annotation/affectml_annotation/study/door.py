@@ -20,17 +20,7 @@ from affectml_annotation.store import LabelStore, people
 from affectml_annotation.store.claims import following, visit_of
 from affectml_annotation.store.engine import reading, transaction
 from affectml_annotation.store.people import FORGOTTEN, SIGNING, keyed, panel_id, participant, was_erased
-from affectml_annotation.store.schema import (
-    annotator,
-    device,
-    now_ms,
-    panel,
-    read_setting,
-    secret,
-    study_link,
-    visit,
-    visit_step,
-)
+from affectml_annotation.store.schema import annotator, device, now_ms, panel, secret, study_link, visit, visit_step
 from affectml_annotation.study import running
 from affectml_annotation.study.file import Task
 from affectml_annotation.study.visits import Visit, as_visit, give_back_places, resume_code
@@ -112,9 +102,9 @@ def ids_of_link(connection: sa.Connection, token: str) -> Ids:
     """
     number, _dot, signature = token.partition(".")
     row = None
-    if number.isascii() and number.isdecimal() and len(number) < 10:
+    if number.isascii() and _same(signature, _signed(connection, number)):
         row = connection.execute(sa.select(study_link).where(study_link.c.number == int(number))).one_or_none()
-    if row is None or not _same(signature, _signed(connection, row.number)):
+    if row is None:
         raise NotInStudy(_("this link is not valid; open it exactly as it was sent to you"))
     if row.revoked_at is not None:
         raise NotInStudy(_("this link was revoked; please ask the person who sent it to you for a new one"))
@@ -132,10 +122,9 @@ def make_links(connection: sa.Connection, count: int, ends_at: float) -> list[st
         raise StoreError("links: expected one person at least, and an end that is to come before the year 3000")
     connection.execute(sa.select(secret).where(secret.c.name == SIGNING).with_for_update())
     first = max(1, following(connection, study_link.c.number))
-    numbers = range(first, first + count)
-    ends = round(ends_at * 1000)
-    connection.execute(study_link.insert(), [{"number": n, "made_at": now, "ends_at": ends} for n in numbers])
-    return [f"{n}.{_signed(connection, n)}" for n in numbers]
+    links = [{"number": first + n, "made_at": now, "ends_at": round(ends_at * 1000)} for n in range(count)]
+    connection.execute(study_link.insert(), links)
+    return [f"{link['number']}.{_signed(connection, link['number'])}" for link in links]
 
 
 @transaction
@@ -146,7 +135,7 @@ def revoke_link(connection: sa.Connection, number: int) -> None:
         raise StoreError(f"there is no link {number} that could be revoked")
 
 
-def _signed(connection: sa.Connection, number: int) -> str:
+def _signed(connection: sa.Connection, number: int | str) -> str:
     return b32encode(keyed(connection, SIGNING, "link", number)).decode().rstrip("=")
 
 
@@ -177,7 +166,7 @@ def _enter(connection: sa.Connection, ids: Ids, own: str, again: bool) -> Entry:
         if goes_on and connection.scalar(withdrawn) is not None:
             raise NotInStudy(_("you have withdrawn from this study; none of your answers will be used"))
         return Entry("visit" if goes_on else "known", theirs.version, who if goes_on else None)
-    if read_setting(connection, running.KEY)["state"] != "running":
+    if running.steering(connection)["state"] != "running":
         return Entry("closed", version.number)
     full = running.is_full(connection, version.file, now_ms())
     if not again:
@@ -215,9 +204,8 @@ def _bind(connection: sa.Connection, who: str, own: str) -> None:
 
 def _visits_here(connection: sa.Connection, own: str) -> dict[str, str | None]:
     """The participants as whom a browser goes on, each with the status of their visit."""
-    here = sa.select(visit.c.annotator_id, visit.c.status).join(device, device.c.annotator_id == visit.c.annotator_id)
-    mine = here.where(device.c.digest == _digest(connection, own)) if own else here.where(sa.false())
-    return dict(map(tuple, connection.execute(mine)))
+    mine = (device.c.annotator_id == visit.c.annotator_id, device.c.digest == _digest(connection, own))
+    return dict(map(tuple, connection.execute(sa.select(*visit.c["annotator_id", "status"]).where(*mine))))
 
 
 def _digest(connection: sa.Connection, own: str) -> str:
@@ -259,7 +247,7 @@ def agree(
         raise NotInStudy(
             _("you have already started; continue on the device where you started, or enter the code shown there")
         )
-    if read_setting(connection, running.KEY)["state"] != "running":
+    if running.steering(connection)["state"] != "running":
         raise NotInStudy(_("this study is not open at the moment"))
     full = running.is_full(connection, running.file_of(connection), now)
     who = f"p{token_hex(8)}"

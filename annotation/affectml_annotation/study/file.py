@@ -5,12 +5,12 @@ nearest one.
 """
 
 from ast import literal_eval
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from affectml_annotation.errors import BadTask, did_you_mean
 from affectml_annotation.languages import PSEUDO, as_code, marked
@@ -30,13 +30,17 @@ WARNING = marked(
 UNSEEN = "debriefing_unseen"  # the text for who saw no image
 
 Strategy = Literal["random", "fill", "stratified", "queue"]
+About = Literal["", "evoked", "expressed", "intended", "query"]
 Panel = Literal["prolific", "mturk", "sona", "links"]
 PANELS = get_args(Panel)
 Ending = Literal["completed", "screened_out", "timed_out", "quota_full", "no_consent"]
 PHASES = ("before", "instructions", "practice", "start", "images", "after", "debriefing")  # once somebody has agreed
+Unfinished = Literal["by_images", "all", "nothing"]
 Status = Literal["completed", "screened_out", "timed_out", "quota_full", "left"]
 # What a panel calls its ids in the address: a person's, the study's, and that of this one participation.
-IDS: dict[Panel, dict[str, str]] = {
+Id = Literal["person", "study", "session"]
+IDS: dict[Panel | None, dict[Id, str]] = {
+    None: {},
     "prolific": {"person": "PROLIFIC_PID", "study": "STUDY_ID", "session": "SESSION_ID"},
     "mturk": {"person": "workerId", "study": "hitId", "session": "assignmentId"},
     "sona": {"person": "survey_code"},
@@ -47,16 +51,10 @@ BOXES = (marked("I am at least 18 years old."), marked("I have read this, and I 
 FEEDBACK = marked("That is not what the instructions ask for here. Please read them again and try once more.")
 
 
-def _no_truth(value: Any) -> Any:
-    """YAML's yes and no are no numbers."""
-    if isinstance(value, bool):
-        raise ValueError("expected a whole number, such as 3")
-    return value
-
-
 Money = Annotated[Decimal, Field(ge=0, decimal_places=2, max_digits=8)]
 Minutes = Annotated[float, Field(gt=0, le=60 * 24 * 14)]
-Whole = Annotated[int, BeforeValidator(_no_truth), Field(le=1_000_000)]
+Lease = Annotated[float, Field(gt=0, le=60 * 24 * 36_525)]
+Whole = Annotated[int, Field(strict=True, le=1_000_000)]  # strict, since YAML's yes and no are no numbers
 Count = Annotated[Whole, Field(ge=1)]
 Words = Annotated[str, Field(min_length=1, max_length=2_000)]
 
@@ -69,6 +67,7 @@ def _language(said: str) -> str:
 
 
 Language = Annotated[str, AfterValidator(_language)]
+Languages = Annotated[tuple[Language, ...], Field(min_length=1)]
 
 
 def key(default: Any, meaning: str, **limits: Any) -> Any:
@@ -92,6 +91,12 @@ class Part(BaseModel):
         return values
 
 
+def _refuse_twice(where: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{where}: {name!r} stands twice")
+
+
 class Question(Part):
     """A question about the person. kind: choice (one of options), several (of options), scale, number or text."""
 
@@ -111,8 +116,7 @@ class Question(Part):
         if (self.kind in ("choice", "several")) != bool(self.options):
             needs = "needs options" if not self.options else f"of kind {self.kind} takes no options"
             raise ValueError(f"question {self.id} {needs}")
-        if len(set(self.options)) != len(self.options):
-            raise ValueError(f"question {self.id}: an option stands there twice")
+        _refuse_twice(f"question {self.id}: options", self.options)
         if self.kind == "scale" and (self.low is None or self.high is None):
             raise ValueError(f"question {self.id}: a scale needs low and high, such as low: 1, high: 7")
         if self.kind != "scale" and (self.low_label or self.high_label):
@@ -162,9 +166,7 @@ class Dictated(Part):
 class Practice(Part):
     """Images that show whether the instructions were understood; never what somebody feels, never an answer."""
 
-    images: tuple[Dictated, ...] = key(
-        (), "a list of: image, labels that it or the instructions dictate, images (in other languages: {de: IMAGE})"
-    )
+    images: tuple[Dictated, ...] = key((), "a list of: image, labels that it or the text dictates, images: {de: IMAGE}")
     feedback: Words = key(FEEDBACK, "shown after a miss")
     tries: int = key(2, "for each image; two at least", ge=2, le=10)
     must_pass: Count | None = key(None, "how many of the images; empty: all of them", alias="pass")
@@ -203,21 +205,14 @@ class Recruit(Part):
 
     panel: Panel | None = key(None, "prolific, mturk, sona, or links (by affectml study links); empty: no study")
     study: str = key("", "the panel's id of this study, which the address must name")
-    ids: dict[Literal["person", "study", "session"], str] = key(
-        {}, "what the address calls the ids, if not as the panel"
-    )
+    ids: dict[Id, str] = key({}, "what the address calls person, study and session, if not as the panel")
     codes: dict[Ending, str] = key({}, "completed, screened_out, timed_out, quota_full, no_consent; else one's own")
     return_to: str = key("", "address to return to; {code} and {person} are filled in")
 
     @property
-    def names(self) -> dict[str, str]:
+    def names(self) -> dict[Id, str]:
         """What the ids are called in the address."""
-        return self.usual | dict(self.ids)
-
-    @property
-    def usual(self) -> dict[str, str]:
-        """What the panel calls them."""
-        return IDS[self.panel] if self.panel else {}
+        return IDS[self.panel] | self.ids
 
 
 class Pay(Part):
@@ -226,14 +221,10 @@ class Pay(Part):
     currency: str = key("EUR", "three letters", pattern="^[A-Z]{3}$")
     per_person: Money = key(Decimal(0), "who completes it")
     per_screen_out: Money = key(Decimal(0), "who is screened out or finds the quota full")
-    unfinished: Literal["by_images", "all", "nothing"] = key(
-        "by_images", "who left or was timed out: the share of per_person that their images are, rounded up"
-    )
+    unfinished: Unfinished = key("by_images", "who left or was timed out: their share, rounded up; or all, or nothing")
     per_minute_over: Money = key(Decimal(0), "for each minute begun beyond those announced")
     most_minutes_over: int = key(60, "at most so many of those", ge=0)
-    paid_by_panel: tuple[Status, ...] = key(
-        (), "whose fixed part the panel pays; the list for bulk payment has the rest"
-    )
+    paid_by_panel: tuple[Status, ...] = key((), "whose fixed part the panel pays; `study pay --bulk` has the rest")
 
 
 class Backups(Part):
@@ -273,9 +264,7 @@ class Page(Part):
     show_original: bool = key(False, "show the data set's own single label")
     blind_first: bool = key(False, "answer first; then see a model's suggestion (--model RUN)")
     control: float = key(0.5, "share of those second looks without a suggestion", ge=0, le=1)
-    chips: Literal["random", "taxonomy"] = key(
-        "random", "order of the labels: each person's own, always the same, or the taxonomy's"
-    )
+    chips: Literal["random", "taxonomy"] = key("random", "order of the labels: each person's own, or the taxonomy's")
 
 
 class Texts(Part):
@@ -298,33 +287,20 @@ class Task(Part):
 
     schema_: Literal[2] = key(2, "of this file", alias="schema")
     name: str = key("", "of the task; empty: the data set's")
-    languages: tuple[Language, ...] = key(
-        ("en",),
-        "people choose among them; the first is this file's. In a study study.de.yaml, consent.de.md ... have others",
-        min_length=1,
-    )
+    languages: Languages = key(("en",), "the first is this file's; a study has study.de.yaml, consent.de.md ... too")
     dataset: str = key("", "the data set's folder, seen from this file's")
     target: str = key("", "the target whose labels people choose from; or name a taxonomy")
     taxonomy: str | dict[str, Any] = key("", "a built-in taxonomy, a YAML file in this folder, or its content")
     labels: tuple[str, ...] = key((), "that people choose from, in this order; empty: the taxonomy's, or the target's")
     words: dict[str, LabelWords] = key({}, "your own words for labels: {awe: {name: awe, definition: wonder and fear}}")
-    about: Literal["", "evoked", "expressed", "intended", "query"] = key(
-        "", "what the labels are about: evoked, expressed or intended; empty: the data set's", alias="construct"
-    )
+    about: About = key("", "of the labels: evoked, expressed or intended; empty: the data set's", alias="construct")
     question: str = key("", "what people are asked of each image; empty: the data set's own")
-    texts: dict[Language, Texts] = key(
-        {}, "by language question, instructions and warning: {de: {question: ...}}; of a study see above"
-    )
+    texts: dict[Language, Texts] = key({}, "question, instructions and warning by language: {de: {question: ...}}")
     overlap: Count = key(3, "how many people answer each image")
     skips: Whole | None = key(None, "so many skips let one more see an image; empty: overlap", ge=0)
     strategy: Strategy = key("random", "order of images: random, fill (those begun first), stratified or queue")
     stratum: str = key("", "the column of images.parquet that stratified goes by")
-    lease: float = key(
-        15,
-        "minutes that an image is held for somebody; in a study places.minutes",
-        gt=0,
-        le=60 * 24 * 36_525,
-    )
+    lease: Lease = key(15, "minutes that an image is held for somebody; in a study places.minutes")
     seed: int = key(0, "of every random choice", ge=-(2**63), lt=2**63)
     invited_only: bool = key(False, "only people on the list may label; else a name is enough")
     page: Page = Page()
@@ -347,22 +323,14 @@ class Task(Part):
     backups: Backups = Backups()
     keep_months: Count = key(120, "how long answers are kept; the panel's ids leave by `study pay OUT --forget`")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_now(cls, values: Any) -> Any:
-        return of_schema_2(values)
-
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.question and not self.question.strip():
             raise ValueError("question: it is blank; write what people are asked")
-        for key in ("languages", "labels"):
-            if len(set(getattr(self, key))) < len(getattr(self, key)):
-                raise ValueError(f"{key}: one stands twice in {', '.join(getattr(self, key))}")
-        asked = [question.id for question in self.questions]
-        for name in asked:
-            if asked.count(name) > 1:
-                raise ValueError(f"two questions are called {name}")
+        _refuse_twice("languages", self.languages)
+        _refuse_twice("labels", self.labels)
+        _refuse_twice("questions", [question.id for question in self.questions])
+        _refuse_twice("practice and checks", self.dictated_images)
         choices = {question.id: question for question in self.before.questions if question.kind == "choice"}
         for name, most in self.places.per_answer.items():
             if name not in choices:
@@ -370,10 +338,6 @@ class Task(Part):
             for option in most if isinstance(most, dict) else ():
                 if option not in choices[name].options:
                     raise ValueError(f"places: per_answer: {name}: no option {option!r} there")
-        dictated = [image for one in self.dictated for image in {one.image, *one.images.values()}]
-        for image in dictated:
-            if dictated.count(image) > 1:
-                raise ValueError(f"image {image!r} stands twice among those for practice and checks")
         if self.recruit.study and "study" not in self.recruit.names:
             raise ValueError(f"recruit: study: an address from {self.recruit.panel} names no study; leave it empty")
         if self.checks.rate + self.repeats.rate >= 1:
@@ -416,6 +380,11 @@ class Task(Part):
         return (*self.practice.images, *self.checks.images)
 
     @property
+    def dictated_images(self) -> list[str]:
+        """Those images, in every language."""
+        return [image for one in self.dictated for image in {one.image, *one.images.values()}]
+
+    @property
     def check_count(self) -> int:
         """How many attention checks each person is given, on top of their images.
 
@@ -424,16 +393,19 @@ class Task(Part):
         images = self.images_per_person
         return min(round(self.checks.rate * images), len(self.checks.images), max(0, images - 1))
 
-    def text_files(self, language: str | None = None) -> dict[str, str]:
-        """What each text is called, and its file; in a language that is not the study's own those beside them."""
+    @property
+    def text_files(self) -> dict[str, str]:
+        """What each text is called, and its file: consent, consent.de beside it, study.de for the short ones."""
         own = {
             "consent": self.consent.text, "instructions": self.instructions.text, "debriefing": self.debriefing,
             UNSEEN: self.debriefing_unseen,
         }  # fmt: skip
-        if language in (None, self.languages[0]):
-            return own
         paths = {name: PurePosixPath(file) for name, file in {**own, "study": FILE}.items()}
-        return {f"{name}.{language}": str(at.with_suffix(f".{language}{at.suffix}")) for name, at in paths.items()}
+        return own | {
+            f"{name}.{language}": str(path.with_suffix(f".{language}{path.suffix}"))
+            for language in self.languages[1:]
+            for name, path in paths.items()
+        }
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -476,6 +448,7 @@ def changed_keys(before: Part, after: Part, place: str = "") -> list[str]:
 
 def parse(content: Any, where: str) -> Task:
     """The content of a task's file, checked. Raises BadTask with the first problem and where it is."""
+    content = of_schema_2(content)
     if isinstance(content, dict) and content.get("strategy") == "priority":  # of before 0.3.0: it had none to go by
         content = {**content, "strategy": "random"}
     return parse_as(Task, content, where)

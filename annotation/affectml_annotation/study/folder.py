@@ -47,6 +47,7 @@ FOR_STUDIES = {
     "debriefing", "debriefing_unseen", "help", "recruit", "places", "pay", "keep_months",
 }  # fmt: skip
 FOR_TASKS = {"texts", "lease", "invited_only"}
+TEXT = "tag:yaml.org,2002:str"
 IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")  # ![what it shows](IMAGE_ID)
 
 
@@ -87,39 +88,36 @@ class Translation(Part):
     read_by: ReadBy = key(ReadBy(), "such as: Anna Muster, 2026-05-04; and who wrote it")
     question: str = key("", "what people are asked of each image", max_length=2_000)
     boxes: tuple[Words, ...] = key((), "of the consent, each, in the order of study.yaml")
-    before: dict[str, QuestionWords] = key(
-        {}, "questions by id: {age: {text: ..., options: {18-29: its words}}}, low_label, high_label"
-    )
+    before: dict[str, QuestionWords] = key({}, "{age: {text: ..., options: {18-29: ...}}}, low_label, high_label")
     after: dict[str, QuestionWords] = key({}, "in the same way")
     feedback: str = key("", "shown after a miss at practice", max_length=2_000)
     help: tuple[Words, ...] = key((), "where to turn to, for who reads this language")
     labels: dict[str, LabelWords] = key({}, "words of your own for labels: {awe: {name: ..., definition: ...}}")
 
-    def check(self, file: Task, where: str) -> None:
-        """Raises BadTask for words of what the study does not have."""
-        for problem in self._problems(file):
-            raise BadTask(f"{where}: {problem}")
-
-    def _problems(self, file: Task) -> Iterator[str]:
-        if self.boxes and len(self.boxes) != len(file.consent.boxes):
-            count = len(file.consent.boxes)
-            yield f"boxes: {FILE} has {count}, and here are {len(self.boxes)}; write each, in that order"
+    def problems(self, file: Task) -> Iterator[str]:
+        """What it has words of, and the study has not."""
+        boxes, own_boxes = len(file.consent.boxes), len(self.boxes)
+        if own_boxes not in (0, boxes):
+            yield f"boxes: {FILE} has {boxes}, and here are {own_boxes}; write each, in that order"
         for phase, asked, said in (("before", file.before, self.before), ("after", file.after, self.after)):
             questions = {question.id: question for question in asked.questions}
             for name, words in said.items():
                 if name not in questions:
                     yield f"{phase}: no question {name!r} in {FILE}{did_you_mean(name, [*questions])}"
                     continue
+                question = questions[name]
                 for option in words.options:
-                    if option not in questions[name].options:
-                        near = did_you_mean(option, questions[name].options)
+                    if option not in question.options:
+                        near = did_you_mean(option, question.options)
                         yield f"{phase}: {name}: no option {option!r} in {FILE}{near}"
-                if questions[name].kind != "scale" and (words.low_label or words.high_label):
+                if question.kind != "scale" and (words.low_label or words.high_label):
                     yield f"{phase}: {name}: low_label and high_label stand at the ends of a scale alone"
-                    continue
-                shown = self.asked(questions[name]).shown
-                if len(set(shown.values())) < len(shown):
+                elif len({*self.asked(question).shown.values()}) < len(question.options):
                     yield f"{phase}: {name}: two options have the same words"
+
+    def words_of(self, question: Question) -> QuestionWords:
+        """What it has of a question; all of it empty where it has none."""
+        return {**self.before, **self.after}.get(question.id, QuestionWords())
 
     def boxes_of(self, file: Task) -> dict[str, str]:
         """The consent's boxes in the study's own words, and what stands there for each."""
@@ -127,7 +125,7 @@ class Translation(Part):
 
     def asked(self, question: Question) -> Asked:
         """A question as somebody reads it."""
-        words = {**self.before, **self.after}.get(question.id, QuestionWords())
+        words = self.words_of(question)
         shown = {option: words.options.get(option, option) for option in question.options}
         said = {name: getattr(words, name) or getattr(question, name) for name in ("text", "low_label", "high_label")}
         return Asked(**question.model_dump() | said, shown=shown)
@@ -165,21 +163,15 @@ class Study:
         return {own: self.file.words} | {language: self.translation(language).labels for language in others}
 
     @property
-    def examples(self) -> list[str]:
-        """The images that the instructions show, in any language."""
-        shown = [text for name, text in self.texts.items() if name.partition(".")[0] == "instructions"]
-        return images_in("\n".join(shown))
+    def examples(self) -> list[tuple[str, str]]:
+        """The images that the instructions show, in any language, each after the text's name."""
+        shown = {name: text for name, text in self.texts.items() if name.partition(".")[0] == "instructions"}
+        return [(name, image) for name, text in shown.items() for image in dict.fromkeys(IMAGE.findall(text))]
 
     @property
     def apart(self) -> set[str]:
         """The images that are nobody's to label: those of practice and checks, in any language, and the examples."""
-        dictated = (image for one in self.file.dictated for image in (one.image, *one.images.values()))
-        return {*dictated, *self.examples}
-
-
-def images_in(text: str) -> list[str]:
-    """The images that a text shows, each once."""
-    return list(dict.fromkeys(IMAGE.findall(text)))
+        return {*self.file.dictated_images, *(image for _, image in self.examples)}
 
 
 def read_study(folder: str | Path) -> Study:
@@ -189,19 +181,17 @@ def read_study(folder: str | Path) -> Study:
     file = parse({"schema": 1, **content} if isinstance(content, dict) else content, where)  # 1 did not need to say so
     if not file.is_study:
         raise BadTask(f"{where}: recruit: panel: say where people come from: {', '.join(PANELS)}")
-    texts: dict[str, str] = {}
-    study = Study(file, texts)
+    needed = ("consent", "instructions", "debriefing")
+    there = {name: at for name, at in file.text_files.items() if name in needed or inside(folder, at).exists()}
+    study = Study(file, {name: _read(folder, at) for name, at in there.items()})
     for language in file.languages:
-        own = language == file.languages[0]
-        there = {name: where for name, where in file.text_files(None if own else language).items()
-                 if inside(folder, where).exists() or (own and name != UNSEEN)}  # fmt: skip
-        texts.update((name, _read(folder, where)) for name, where in there.items())
-        unseen = UNSEEN if own else f"{UNSEEN}.{language}"
-        if unseen not in texts and (own or our_language(language)):
-            texts[unseen] = _usual_text(UNSEEN, language)
+        unseen = UNSEEN if language == file.languages[0] else f"{UNSEEN}.{language}"
+        if unseen not in there and (unseen == UNSEEN or our_language(language)):
+            study.texts[unseen] = _usual_text(UNSEEN, language)
         if (short := f"study.{language}") in there:
             where = str(folder / there[short])
-            _translation(texts[short], where).check(file, where)
+            for problem in _translation(study.texts[short], where).problems(file):
+                raise BadTask(f"{where}: {problem}")
     return study
 
 
@@ -234,23 +224,18 @@ def inside(folder: Path, name: str) -> Path:
 
 def _read(folder: Path, name: str) -> str:
     path = inside(folder, name)
-    if (why := no_file(path)) and not path.is_file():
+    if (why := no_file(path)) not in ("", "empty file"):
         way = "; `affectml study init DATASET OUT` writes one" if name == FILE else ""
         raise BadTask(f"{path}: {why}{way}")
-    try:
-        with path.open("rb") as handle:
-            content = handle.read(MOST_TEXT + 1)
-    except OSError as error:
-        raise BadTask(f"{path}: cannot be read ({error.strerror or error})") from None
-    if len(content) > MOST_TEXT:
+    if path.stat().st_size > MOST_TEXT:
         raise BadTask(f"{path}: more than {MOST_TEXT:,} bytes, which nobody reads")
     try:
-        text = content.decode("utf-8-sig")
+        text = path.read_text("utf-8-sig")
     except UnicodeDecodeError:
         raise BadTask(f"{path}: not in UTF-8; save it so") from None
     if not storable(text):
         raise BadTask(f"{path}: {UNSTORABLE}")
-    return text.replace("\r\n", "\n")
+    return text
 
 
 def write_study(dataset: str | Path, out: str | Path, languages: Sequence[str] = (ENGLISH,)) -> list[Path]:
@@ -267,10 +252,9 @@ def write_study(dataset: str | Path, out: str | Path, languages: Sequence[str] =
     boxes, feedback = _usual_words(own)
     file = parse({**content, "consent": {"boxes": boxes}, "practice": {"feedback": feedback}}, FILE)
     written = {FILE: "\n".join(as_yaml(file)) + "\n"}
-    for language in file.languages:
-        for name, where in file.text_files(language).items():
-            kind = name.partition(".")[0]
-            written[where] = _usual_text(kind, language) if kind != "study" else _short_texts(language, own)
+    for name, where in file.text_files.items():
+        kind, _dot, language = name.partition(".")
+        written[where] = _short_texts(language, own) if kind == "study" else _usual_text(kind, language or own)
     for name in written:
         if (out / name).exists():
             raise BadTask(f"{out / name} is there already; name another folder, or edit it")
@@ -285,8 +269,7 @@ def _usual_words(language: str) -> tuple[tuple[str, ...], str]:
 
 
 def _usual_text(kind: str, language: str) -> str:
-    ours = our_language(language) or ENGLISH
-    name = f"{kind}.md" if ours == ENGLISH else f"{kind}.{ours}.md"
+    name = f"{kind}.{our_language(language) or ENGLISH}.md"
     return files(__package__).joinpath("texts", name).read_text(encoding="utf-8")
 
 
@@ -296,22 +279,21 @@ def _short_texts(language: str, own: str) -> str:
     return "\n".join([head, *as_yaml(Translation(boxes=boxes, feedback=feedback))]) + "\n"
 
 
-def as_yaml(part: BaseModel, place: str = "") -> Iterator[str]:
+def as_yaml(part: BaseModel) -> Iterator[str]:
     """The lines of a YAML file with every key, its value, and its comment.
 
     Of a task, what only a study has is left out where it is none, and what a study has not where it is one, unless
     somebody chose it.
     """
     aside = (FOR_TASKS if part.is_study else FOR_STUDIES) if isinstance(part, Task) else ()
-    indent = "  " * place.count(".")
     for name, field in type(part).model_fields.items():
         value, key = getattr(part, name), field.alias or name
         if name in aside and value == field.default:
             continue
         comment = f"  # {field.description}" if field.description else ""
         if isinstance(value, BaseModel):
-            yield f"{indent}{key}:{comment}"
-            yield from as_yaml(value, f"{place}{key}.")
+            yield f"{key}:{comment}"
+            yield from (f"  {line}" for line in as_yaml(value))
             continue
         plain = part.model_dump(mode="json", include={name}, exclude_defaults=True).get(name, value)
         if isinstance(value, Decimal):
@@ -322,8 +304,8 @@ def as_yaml(part: BaseModel, place: str = "") -> Iterator[str]:
             {key: plain}, Dumper=_Dumper, default_flow_style=None, allow_unicode=True, width=10**6, sort_keys=False
         )
         head, *rest = written.removesuffix("\n").split("\n")
-        yield f"{indent}{head}{comment}"
-        yield from (f"{indent}{line}" for line in rest)
+        yield f"{head}{comment}"
+        yield from rest
 
 
 class _Dumper(yaml.SafeDumper):
@@ -334,11 +316,9 @@ class _Dumper(yaml.SafeDumper):
         node.flow_style = False  # a key in each line
         self.serialize(node)
 
-    def choose_scalar_style(self) -> str:
-        style: str = super().choose_scalar_style()
-        analysis: Any = self.analysis
-        if not analysis.multiline:
-            return style
-        outside = not self.flow_level and not self.simple_key_context
-        as_read = analysis.allow_block and analysis.scalar.replace("\n", "").isprintable()
-        return "|" if outside and as_read else '"'
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        as_it_is = "|" if text.replace("\n", "").isprintable() else '"'
+        return self.represent_str(text) if text.isprintable() else self.represent_scalar(TEXT, text, style=as_it_is)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
+from affectml_annotation.agreement.alpha import with_interval
 from affectml_annotation.agreement.by_person import annotator_report
-from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.judgements import are_data
 from affectml_annotation.store import LabelStore
 from affectml_annotation.store.engine import reading, table_of
@@ -25,8 +25,6 @@ from affectml_annotation.store.schema import (
     erasure,
     lead_change,
     questionnaire,
-    read_setting,
-    slot,
     study_tally,
     visit,
     visit_step,
@@ -81,20 +79,15 @@ class Overview:
 def overview(store: LabelStore) -> Overview:
     """How the study goes. Raises StoreError where there is none."""
     give_back_places(store)
-    return _overview(store)
-
-
-@reading
-def _overview(connection: sa.Connection) -> Overview:
-    version, setting = running.running_version(connection), read_setting(connection, running.KEY)
-    tally = dict(map(tuple, connection.execute(sa.select(study_tally.c.name, study_tally.c.count))))
-    steps = Counter(connection.scalars(sa.select(visit_step.c.phase)))
-    wanted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(slot.c.wanted - slot.c.taken), 0))
-    images, answers = connection.execute(wanted.where(slot.c.round == 1, slot.c.taken < slot.c.wanted)).one()
-    people = table_of(connection, sa.select(visit))
+    wanting = running.images_wanting(store)
+    with store.database.read() as connection:
+        version, setting = running.running_version(connection), running.steering(connection)
+        tally = dict(map(tuple, connection.execute(sa.select(study_tally.c.name, study_tally.c.count))))
+        steps = Counter(connection.scalars(sa.select(visit_step.c.phase)))
+        erased = connection.scalar(sa.select(sa.func.count()).where(erasure.c.person.is_not(None)))
+        people = table_of(connection, sa.select(visit))
     status = people["status"].fillna("going_on")
-    done, phases = people["active_ms"][status == "completed"], version.file.phases
-    unfinished = {phase: status[(people["phase"] == phase) & (status != "completed")] for phase in phases}
+    done, unfinished = people["active_ms"][status == "completed"], status[status != "completed"]
     return Overview(
         version=version.number,
         since=f"{pd.Timestamp(version.at, unit='ms'):%Y-%m-%d %H:%M}",
@@ -103,14 +96,14 @@ def _overview(connection: sa.Connection) -> Overview:
         state=setting["state"],
         places=version.file.places.people + setting["more"],
         **{name: int(tally[name]) for name in running.TALLIES},
-        reached={phase: steps[phase] for phase in (*phases, "code")},
+        reached={phase: steps[phase] for phase in (*version.file.phases, "code")},
         going_on=int((status == "going_on").sum()),
         ended=dict(Counter(status[status != "going_on"])),
-        at={phase: dict(Counter(here)) for phase, here in unfinished.items() if len(here)},
-        erased=connection.scalar(sa.select(sa.func.count()).where(erasure.c.person.is_not(None))) or 0,
+        at={str(phase): dict(Counter(here)) for phase, here in unfinished.groupby(people["phase"])},
+        erased=erased or 0,
         minutes=float(done.median()) / 60_000 if len(done) else None,
-        wanting=int(images),
-        answers=int(answers),
+        wanting=len(wanting),
+        answers=int((wanting["wanted"] - wanting["taken"]).sum()),
     )
 
 
@@ -144,22 +137,19 @@ def people(store: LabelStore, report: pd.DataFrame | None = None) -> pd.DataFram
     Returns:
         participant, status (going_on while it does), phase, version, minutes, images (answered, without checks), and
         the columns of `with_figures`.
-
-    Raises:
-        StoreError: there is no study.
     """
     give_back_places(store)
-    store.database.reading(running.running_version)
-    visits = store.database.table(sa.select(visit).order_by(visit.c.annotator_id))
-    done = sa.select(assignment.c.annotator_id, sa.func.count().label("images")).where(
-        assignment.c.purpose == "task", assignment.c.answered_at.is_not(None)
-    )
-    images = store.database.table(done.group_by(assignment.c.annotator_id)).set_index("annotator_id")["images"]
-    table = visits[["annotator_id", "status", "phase", "version"]].rename(columns={"annotator_id": "participant"})
-    table = table.assign(
-        status=visits["status"].fillna("going_on"),
-        minutes=visits["active_ms"] / 60_000,
-        images=visits["annotator_id"].map(images).fillna(0).astype(int),
+    answered = (assignment.c.purpose == "task", assignment.c.answered_at.is_not(None))
+    images = sa.select(sa.func.count()).where(assignment.c.annotator_id == visit.c.annotator_id, *answered)
+    table = store.database.table(
+        sa.select(
+            visit.c.annotator_id.label("participant"),
+            sa.func.coalesce(visit.c.status, "going_on").label("status"),
+            visit.c.phase,
+            visit.c.version,
+            (visit.c.active_ms / 60_000).label("minutes"),
+            images.scalar_subquery().label("images"),
+        ).order_by(visit.c.annotator_id)
     )
     return with_figures(table, how_people_work(store, store.judgements()) if report is None else report)
 
@@ -186,7 +176,8 @@ def how_people_work(store: LabelStore, said: pd.DataFrame) -> pd.DataFrame:
     report[["checks", "checks_failed"]] = report[["checks", "checks_failed"]].where(report["checks"] > 0)
     report["repeats"] = report["repeats"].where(report["repeats"] > 0)
     first = said[said["round"] == 1]
-    report["slower"] = report.index.map(_slower(first[are_data(first)]))
+    in_order = first[are_data(first)].sort_values("at", kind="stable").groupby("annotator_id")["seconds"]
+    report["slower"] = in_order.agg(lambda own: own.tail(len(own) // 2).median() / own.head(len(own) // 2).median())
     spoken = first.dropna(subset=["language"]).groupby("annotator_id")["language"]
     report["languages"] = spoken.agg(lambda own: ", ".join(own.value_counts().index))
     seconds = report["seconds"]
@@ -229,23 +220,11 @@ def as_text(people: pd.DataFrame) -> pd.DataFrame:
     return told.loc[:, [not told[name].isin(["–", "0 of 0", "", None, np.nan]).all() for name in told]]
 
 
-def _slower(judgements: pd.DataFrame) -> dict[str, float]:
-    """Each person's median seconds in the later half of what they said, over those in the earlier half."""
-    found = {}
-    for who, mine in judgements.sort_values("at", kind="stable").groupby("annotator_id"):
-        half = len(mine) // 2
-        if half:
-            found[str(who)] = mine["seconds"].iloc[-half:].median() / mine["seconds"].iloc[:half].median()
-    return found
-
-
 @reading
 def changes(connection: sa.Connection) -> pd.DataFrame:
     """Who changed what of the study, and when, newest first: at, by (empty where they were erased), what."""
-    table = table_of(
-        connection,
-        sa.select(lead_change.c.at, lead_change.c.by, lead_change.c.what).order_by(lead_change.c.number.desc()),
-    )
+    newest_first = sa.select(*lead_change.c["at", "by", "what"]).order_by(lead_change.c.number.desc())
+    table = table_of(connection, newest_first)
     return table.assign(at=pd.to_datetime(table["at"], unit="ms", utc=True))
 
 
@@ -268,14 +247,10 @@ def answers_to_questions(connection: sa.Connection) -> list[Answered]:
 
     Answers that are none to that version (its options have changed) are left out of counts and texts, not of people.
     """
-    questions: dict[str, Question] = {}
-    for one in chain.from_iterable(version.file.questions for version in all_versions(connection)):
-        questions.setdefault(one.id, one)
+    questions = {one.id: one for version in reversed(all_versions(connection)) for one in version.file.questions}
     given: dict[str, list[Any]] = {name: [] for name in questions}
-    query = sa.select(questionnaire.c.question, questionnaire.c.value).join(
-        annotator, annotator.c.annotator_id == questionnaire.c.annotator_id
-    )
-    for name, value in connection.execute(query.where(annotator.c.withdrawn_at.is_(None))):
+    stays = (annotator.c.annotator_id == questionnaire.c.annotator_id, annotator.c.withdrawn_at.is_(None))
+    for name, value in connection.execute(sa.select(*questionnaire.c["question", "value"]).where(*stays)):
         given[name].append(value)
     return [_answered(one, given[name]) for name, one in questions.items()]
 

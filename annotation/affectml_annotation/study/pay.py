@@ -1,7 +1,7 @@
 """Who is to be paid what. The one place that joins a panel's ids to visits; nobody's answers decide about it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from decimal import ROUND_UP, Decimal
 from math import ceil
 from typing import Any
@@ -10,7 +10,7 @@ import pandas as pd
 import sqlalchemy as sa
 from babel.numbers import get_currency_precision
 
-from affectml_annotation.exchange.files import csv_text
+from affectml_annotation.exchange.files import csv_text, table_csv
 from affectml_annotation.store import LabelStore
 from affectml_annotation.store.claims import failed_checks, images_done
 from affectml_annotation.store.engine import transaction
@@ -62,8 +62,8 @@ def pay_rows(store: LabelStore) -> list[PayRow]:
     with store.database.read() as connection:
         erased = connection.execute(sa.select(owed).order_by(owed.c.number))
         return [row for _, row in _visits(connection)] + [
-            PayRow(row.person, row.session, row.status, 0.0, 0, 0, None, row.currency, _money(row.amount),
-                   _money(row.by_panel), False)
+            PayRow(row.person, row.session, row.status, 0.0, 0, 0, None, row.currency,
+                   due=Decimal(row.amount).scaleb(-2), by_panel=Decimal(row.by_panel).scaleb(-2), paid=False)
             for row in erased
         ]  # fmt: skip
 
@@ -78,7 +78,6 @@ def _visits(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> list[t
 def _row(connection: sa.Connection, study: Study, row: Any) -> PayRow:
     images = images_paid(connection, row.annotator_id)
     fixed, over = due(study, row.status, images, row.active_ms)
-    earned = row.status not in (None, "left")
     return PayRow(
         person="" if row.person.startswith(FORGOTTEN) else row.person,
         session=row.session,
@@ -86,7 +85,7 @@ def _row(connection: sa.Connection, study: Study, row: Any) -> PayRow:
         minutes=row.active_ms / 60_000,
         images=images,
         failed_checks=failed_checks(connection, row.annotator_id),
-        code=visits.code_for(connection, study.file, row.status, row.annotator_id) if earned else None,
+        code=visits.earned(connection, study.file, row),
         currency=study.file.pay.currency,
         due=fixed + over,
         by_panel=fixed if row.status in study.file.pay.paid_by_panel else NOTHING,
@@ -138,10 +137,6 @@ def due(study: Study, status: Status | None, images: int, active_ms: int) -> tup
         share = (pay.per_person * min(images, n) / n).quantize(smallest, ROUND_UP)
         fixed = min(pay.per_person, share)
     return fixed.quantize(CENT), over.quantize(CENT)
-
-
-def _money(hundredths: int) -> Decimal:
-    return (Decimal(hundredths) / 100).quantize(CENT)
 
 
 def sums(rows: Sequence[PayRow]) -> pd.DataFrame:
@@ -204,14 +199,11 @@ def _forget(connection: sa.Connection, by: str) -> tuple[int, list[str]]:
 
 def as_csv(rows: Sequence[PayRow]) -> str:
     """The whole table."""
-    told = [
-        asdict(row) | {
-            "session": row.session or "", "status": row.status or "going on", "minutes": f"{row.minutes:.1f}",
-            "code": row.code or "", "paid": "yes" if row.paid else "no",
-        }
-        for row in rows
-    ]  # fmt: skip
-    return csv_text([[field.name for field in fields(PayRow)], *(row.values() for row in told)])
+    table = pd.DataFrame(rows, columns=[field.name for field in fields(PayRow)])
+    return table_csv(table.assign(
+        status=table["status"].fillna("going on"), minutes=table["minutes"].map("{:.1f}".format),
+        paid=table["paid"].map({True: "yes", False: "no"}),
+    ))  # fmt: skip
 
 
 def as_bulk(rows: Sequence[PayRow]) -> str:

@@ -1,6 +1,5 @@
 """The study that a store runs: its versions, whether people are let in, and how many places there are."""
 
-from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import pandas as pd
@@ -10,17 +9,7 @@ from affectml_annotation.errors import StoreError, did_you_mean
 from affectml_annotation.store import setup, versions
 from affectml_annotation.store.engine import reading, table_of, transaction
 from affectml_annotation.store.people import SIGNING, make_key
-from affectml_annotation.store.schema import (
-    content_warning,
-    image,
-    questionnaire,
-    read_setting,
-    slot,
-    study_tally,
-    study_text,
-    visit,
-    write_setting,
-)
+from affectml_annotation.store.schema import image, read_setting, slot, study_tally, study_text, visit, write_setting
 from affectml_annotation.store.versions import Version, newest, version_of
 from affectml_annotation.study.file import Task
 from affectml_annotation.study.folder import Study
@@ -52,16 +41,6 @@ def open_study(connection: sa.Connection, study: Study, *, by: str) -> int:
     return number
 
 
-@transaction
-def warn_of(connection: sa.Connection, warnings: Mapping[str, str]) -> None:
-    """Cover these images with these words from now on, and no others; ids that the task has not are passed over."""
-    connection.execute(content_warning.delete())
-    known = connection.execute(sa.select(image.c.position, image.c.image_id))
-    rows = [{"position": at, "text": warnings[name]} for at, name in known if name in warnings]
-    if rows:
-        connection.execute(content_warning.insert(), rows)
-
-
 def study_of(connection: sa.Connection, version: int | None = None) -> Study:
     """The version that newcomers see, or another. Raises StoreError where there is none."""
     there = running_version(connection, version)
@@ -91,8 +70,7 @@ def change_state(connection: sa.Connection, state: str, *, by: str) -> None:
     """
     if state not in STATES:
         raise StoreError(f"state: expected {', '.join(STATES)}, but received {state!r}{did_you_mean(state, STATES)}")
-    lock(connection)
-    write_setting(connection, KEY, {**read_setting(connection, KEY), "state": state})
+    write_setting(connection, KEY, {**lock(connection), "state": state})
     setup.note_change(connection, by, {"state": state})
 
 
@@ -101,42 +79,32 @@ def more_places(connection: sa.Connection, people: int, *, by: str) -> None:
     """Open places for so many more people; they are given the images that still want somebody."""
     if people < 1:
         raise StoreError(f"people: expected one at least, but received {people}")
-    lock(connection)
-    now = read_setting(connection, KEY)
+    now = lock(connection)
     write_setting(connection, KEY, {**now, "more": now["more"] + people})
     setup.note_change(connection, by, {"more": people})
 
 
-def lock(connection: sa.Connection) -> None:
-    """One at a time counts people and takes a place. Raises StoreError where there is no study."""
-    versions.lock(connection)
-    if read_setting(connection, KEY) is None:
+def steering(connection: sa.Connection) -> dict[str, Any]:
+    """Whether people are let in (`state`), and how many places were added (`more`). StoreError without a study."""
+    setting: dict[str, Any] | None = read_setting(connection, KEY)
+    if setting is None:
         raise StoreError(NO_STUDY)
+    return setting
+
+
+def lock(connection: sa.Connection) -> dict[str, Any]:
+    """One at a time counts people and takes a place. Gives `steering`."""
+    versions.lock(connection)
+    return steering(connection)
 
 
 def is_full(connection: sa.Connection, file: Task, now: int) -> bool:
     """Whether there is no place, or no image that wants somebody."""
     people = connection.scalar(sa.select(sa.func.count()).select_from(visit).where(holds_place(now)))
-    if int(people or 0) >= file.places.people + read_setting(connection, KEY)["more"]:
+    if int(people or 0) >= file.places.people + steering(connection)["more"]:
         return True
     wanting = sa.select(slot.c.position).where(slot.c.round == 1, slot.c.taken < slot.c.wanted).limit(1)
     return connection.execute(wanting).first() is None
-
-
-def is_answer_full(connection: sa.Connection, file: Task, who: str, given: Mapping[str, Any], now: int) -> bool:
-    """Whether enough others gave one of these answers who complete the study or are at it."""
-    for name, most in file.places.per_answer.items():
-        limit = most if isinstance(most, int) else most.get(given.get(name, ""))
-        if limit is None or name not in given:
-            continue
-        others = connection.scalars(
-            sa.select(questionnaire.c.value)
-            .join(visit, visit.c.annotator_id == questionnaire.c.annotator_id)
-            .where(questionnaire.c.question == name, visit.c.annotator_id != who, holds_place(now))
-        )
-        if sum(value == given[name] for value in others) >= limit:
-            return True
-    return False
 
 
 def holds_place(now: int) -> sa.ColumnElement[bool]:

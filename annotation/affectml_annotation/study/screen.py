@@ -1,6 +1,6 @@
 """What is on a person's screen, for a page that draws it and decides nothing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from affectml_annotation.languages import _, money, spoken
 from affectml_annotation.store import LabelStore
 from affectml_annotation.store.claims import BEFORE, failed_checks, visit_of
-from affectml_annotation.store.engine import reading
+from affectml_annotation.store.engine import reading, transaction
 from affectml_annotation.store.people import FORGOTTEN
 from affectml_annotation.store.schema import content_warning, image, panel
 from affectml_annotation.study import pay, running, visits
 from affectml_annotation.study.door import Entry, Ids
 from affectml_annotation.study.file import UNSEEN, Ending, LabelWords, Task
 from affectml_annotation.study.folder import Asked
-from affectml_annotation.study.visits import Visit, in_order
+from affectml_annotation.study.visits import Visit, as_visit, in_order
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,23 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
 
     Raises StoreError for somebody who takes part in no study.
     """
-    return _screen(store, visits.where(store, who), language)
+    visits.where(store, who)  # which ends a visit whose time is up
+    return store.database.reading(_screen, who, language)
 
 
-@reading
-def _screen(connection: sa.Connection, visit: Visit, language: str | None) -> Screen:
-    who, study = visit.participant, running.study_of(connection, visit.version)
+def _screen(connection: sa.Connection, who: str, language: str | None) -> Screen:
+    row = visit_of(connection, who)
+    visit, study = as_visit(row), running.study_of(connection, row.version)
     file, words, going_on = study.file, study.translation(language), visit.status is None
     phase, done = visit.phase if going_on else "over", pay.images_paid(connection, who)
     asked = {"before": file.before, "after": file.after}.get(phase)
-    due = sum(pay.due(study, visit.status, done, round(visit.minutes * 60_000)))
+    due = sum(pay.due(study, visit.status, done, row.active_ms))
     # another text where no image of the study was shown to them
     saw = visit.phase not in BEFORE and visit.status != "quota_full"
     unseen = "" if saw else study.text(UNSEEN, language)
     warns = file.checks.then == "warn" and phase == "images"
+    with spoken(language or file.languages[0]):
+        question = words.question or _(file.question)
     return Screen(
         visit=visit,
         file=file,
@@ -93,32 +96,35 @@ def _screen(connection: sa.Connection, visit: Visit, language: str | None) -> Sc
         images=visit.images + file.check_count if visit.images == file.images_per_person else 0,
         text=study.text(phase, language) if going_on else unseen or study.text("debriefing", language),
         instructions=study.text("instructions", language) if phase in ("practice", "images") else "",
-        question=words.question or _question(file.question, language or file.languages[0]),
+        question=question,
         questions=() if asked is None else tuple(map(words.asked, in_order(asked, who, file.seed))),
         practice=visits.to_practise(connection, who, file) if phase == "practice" else {},
         feedback=words.feedback or file.practice.feedback,
         done=done,
         warned=warns and failed_checks(connection, who) >= file.checks.failed,
         help=words.help or file.help,
-        code=visits.earned(connection, who),
+        code=visits.earned(connection, file, row),
         due=money(due, file.pay.currency) if due else "",
         resume_code=visits.resume_code(connection, who),
     )
 
 
-def _question(own: str, language: str) -> str:
-    """The task's question, in a language if it is one of ours."""
-    with spoken(language):
-        return _(own)
+@transaction
+def warn_of(connection: sa.Connection, warnings: Mapping[str, str]) -> None:
+    """Cover these images with these words from now on, and no others; ids that the task has not are passed over."""
+    connection.execute(content_warning.delete())
+    known = connection.execute(sa.select(image.c.position, image.c.image_id))
+    rows = [{"position": at, "text": warnings[name]} for at, name in known if name in warnings]
+    if rows:
+        connection.execute(content_warning.insert(), rows)
 
 
 @reading
 def warnings_of(connection: sa.Connection, image_ids: Collection[str]) -> dict[str, str]:
     """By image id, the words to show before an image itself; images that need none are left out."""
-    query = sa.select(image.c.image_id, content_warning.c.text).join(
-        image, image.c.position == content_warning.c.position
-    )
-    return {str(name): str(text) for name, text in connection.execute(query.where(image.c.image_id.in_(image_ids)))}
+    these = (image.c.position == content_warning.c.position, image.c.image_id.in_(image_ids))
+    query = sa.select(image.c.image_id, content_warning.c.text).where(*these)
+    return dict(map(tuple, connection.execute(query)))
 
 
 @reading
@@ -128,8 +134,11 @@ def return_address(connection: sa.Connection, who: str) -> str | None:
 
     It may hold the panel's id: redirect there from the server, and write it into no page.
     """
-    row, code = visit_of(connection, who), visits.earned(connection, who)
-    place = "" if row is None else running.file_of(connection, row.version).recruit.return_to
+    row = visit_of(connection, who)
+    if row is None:
+        return None
+    file = running.file_of(connection, row.version)
+    code, place = visits.earned(connection, file, row), file.recruit.return_to
     person = str(connection.scalar(sa.select(panel.c.person).where(panel.c.annotator_id == who)))
     if code is None or not place or ("{person}" in place and person.startswith(FORGOTTEN)):
         return None

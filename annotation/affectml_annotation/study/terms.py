@@ -33,7 +33,7 @@ class Step:
 def steps(study: Study) -> list[Step]:
     """What a person who completes the study sees, in order."""
     file = study.file
-    read = {name: words_in(study.text(name)) / WORDS_A_MINUTE for name in file.text_files()}
+    read = {name: words_in(text) / WORDS_A_MINUTE for name, text in study.texts.items()}
     shown = file.images_per_person + file.check_count
     images, per_image = so_many(file.images_per_person, "image"), file.minutes_per_image
     if file.check_count:
@@ -144,7 +144,7 @@ def _checks(file: Task) -> Iterator[str]:
 def summary(study: Study) -> str:
     """Their questions and what the file answers, as a Markdown table."""
     file = study.file
-    pay, checks, recruit, backups = file.pay, file.checks, file.recruit, file.backups
+    pay, recruit, backups, checks = file.pay, file.recruit, file.backups, " ".join(_checks(file))
     asked = file.questions
     shared = [question.id for question in asked if question.share]
     free = [question.id for question in asked if question.kind == "text"]
@@ -152,20 +152,13 @@ def summary(study: Study) -> str:
     if "session" in recruit.names:
         ids += ", and of this participation"
     text = " ".join(filter(None, [file.consent.text, file.consent.version]))
-    unfinished = {"all": "all of it", "nothing": "nothing", "by_images": "the share that their images are"}
-    follows = {
-        "note": "it is noted, and nothing else",
-        "warn": "the person is warned",
-        "end": "the images end, with pay",
-    }
-    over = f", and {pay.per_minute_over:.2f} for each minute over, {pay.most_minutes_over} at most"
     groups = ", ".join(f"{name}: {most}" for name, most in file.places.per_answer.items())
     agreed = [f"{text}, sha256 {study.hashes['consent']}"]
     for language in file.languages[1:]:
         name = f"consent.{language}"
         if name in study.texts:
             who = study.translation(language).read_by.consent or "nobody"
-            agreed.append(f"{file.text_files(language)[name]}, sha256 {study.hashes[name]}, read by {who}")
+            agreed.append(f"{file.text_files[name]}, sha256 {study.hashes[name]}, read by {who}")
     several = "" if len(file.languages) < 2 else f", and in which of the languages {', '.join(file.languages)}"
     rows = {
         "Before they agree": "nothing is stored but how many people opened the page, and how many declined; who does "
@@ -195,14 +188,11 @@ def summary(study: Study) -> str:
         "Erasing": "by a click on the page or by writing to the lead, who confirms: answers, questions, ids, in the "
         "database, its files and the backups beside it; published data, other copies and replicas cannot be reached",
         "Payment": f"{pay.per_person:.2f} {pay.currency} for about {announced_minutes(study)} minutes ({hourly(study)} "
-        f"an hour){over if pay.per_minute_over else ''}; screened out or one too many: {pay.per_screen_out:.2f}; "
-        f"left or out of time: {unfinished[pay.unfinished]}; what anybody answers decides nothing about it",
+        f"an hour). {' '.join(_pay(file))}",
         "Practice": f"{so_many(len(file.practice.images), 'image')} before the work, {file.practice.tries} tries "
         "each; whether the instructions were understood, never what somebody feels",
-        "Attention checks": f"{so_many(file.check_count, 'image')} among the others, as many for everybody, whose "
-        "own text says what to choose; people are told so before they agree; after "
-        f"{checks.failed} failed: {follows[checks.then]}"
-        if file.check_count
+        "Attention checks": f"{checks} Everybody is given as many, and is told before they agree."
+        if checks
         else "none",
         "Protection": "an image with a content warning stays covered until the person uncovers it; any image can be "
         f"left out; where to turn to: {' '.join(file.help) or 'not said'}",

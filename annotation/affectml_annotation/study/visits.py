@@ -21,7 +21,7 @@ from affectml_annotation.store.people import SIGNING, keyed
 from affectml_annotation.store.schema import annotator, assignment, now_ms, practice, questionnaire, visit, visit_step
 from affectml_annotation.store.versions import read_task
 from affectml_annotation.study import running
-from affectml_annotation.study.file import Ending, Question, Questions, Status, Task
+from affectml_annotation.study.file import Question, Questions, Status, Task
 
 MOST_TEXT = 2_000  # characters of a free answer
 MOST_NUMBER = 1e15  # beyond it, and at nan, nobody means a number
@@ -72,9 +72,23 @@ def answer_questions(
         connection.execute(annotator.update().where(mine).values(attributes={**before, **shared}))
     if phase == "before" and file.places.per_answer:
         running.lock(connection)
-        if running.is_answer_full(connection, file, who, kept, now):
+        if _is_answer_full(connection, file, who, kept, now):
             return _end(connection, row, "quota_full", now)
     return _move_on(connection, row, file, now)
+
+
+def _is_answer_full(connection: sa.Connection, file: Task, who: str, given: Mapping[str, Any], now: int) -> bool:
+    """Whether enough others gave one of these answers who complete the study or are at it."""
+    for name, most in file.places.per_answer.items():
+        limit = most if isinstance(most, int) else most.get(given.get(name, ""))
+        if limit is None or name not in given:
+            continue
+        others = (visit.c.annotator_id == questionnaire.c.annotator_id, visit.c.annotator_id != who)
+        query = sa.select(questionnaire.c.value).where(questionnaire.c.question == name, *others)
+        values = connection.scalars(query.where(running.holds_place(now)))
+        if sum(value == given[name] for value in values) >= limit:
+            return True
+    return False
 
 
 @transaction
@@ -201,20 +215,14 @@ def _give_back(connection: sa.Connection, who: str) -> bool:
     return True
 
 
-def earned(connection: sa.Connection, who: str) -> str | None:
-    """The code that a participant has earned: the study's for how it ended, else one of their own.
+def earned(connection: sa.Connection, file: Task, row: Any) -> str | None:
+    """The code that a participant has earned with their visit: the study's for how it ended, else one of their own.
 
     None while it goes on, and for who left. Anybody's code is a secret until then.
     """
-    row = visit_of(connection, who)
-    if row is None or row.status is None or row.status == "left":
+    if row.status in (None, "left"):
         return None
-    return code_for(connection, _file(connection, row), row.status, who)
-
-
-def code_for(connection: sa.Connection, file: Task, kind: Ending, who: str) -> str:
-    """The code for an end of this kind."""
-    return file.recruit.codes.get(kind) or own_code(connection, kind, who)
+    return file.recruit.codes.get(row.status) or own_code(connection, row.status, row.annotator_id)
 
 
 def resume_code(connection: sa.Connection, who: str) -> str:

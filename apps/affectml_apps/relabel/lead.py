@@ -13,7 +13,7 @@ from babel.dates import format_timedelta
 
 from affectml.people.labelling import fitted
 from affectml_annotation import Alpha, Progress, StoreError, aggregate, write_judgements
-from affectml_annotation.agreement.values import with_interval
+from affectml_annotation.agreement.alpha import with_interval
 from affectml_annotation.exchange.files import table_csv
 from affectml_annotation.judgements import ANSWERS, are_data, only_data
 from affectml_annotation.study import overview

@@ -10,6 +10,7 @@ import streamlit as st
 from affectml.people.labelling import queued_words, task_words
 from affectml_annotation.store import keeping
 from affectml_annotation.study import overview, running
+from affectml_annotation.study.file import IDS
 from affectml_annotation.study.terms import so_many
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages import setup
@@ -228,7 +229,7 @@ def _ways_in(task: LabelTask) -> None:
     here, recruit = (st.context.url or "").rpartition("/")[0], task.file.recruit
     if recruit.names:
         fills = {"prolific": "{{{{%{}%}}}}", "sona": "%SURVEY_CODE%"}.get(recruit.panel or "", "…")
-        own = recruit.usual
+        own = IDS[recruit.panel]
         ids = [
             f"{name}={(what == 'study' and recruit.study) or fills.format(own.get(what, name))}"
             for what, name in recruit.names.items()

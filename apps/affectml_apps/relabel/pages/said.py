@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from affectml_annotation import krippendorff_alpha, label_agreement
+from affectml_annotation.agreement.alpha import with_interval
 from affectml_annotation.agreement.by_group import pooled_words
-from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.study.overview import Answered, answers_to_questions
 from affectml_annotation.study.terms import so_many
 from affectml_annotation.uncertainty import disagreement
