@@ -133,7 +133,6 @@ def erase_people(
     opened = Dataset.open(dataset)
     files = _people_of(opened, [Path(folder) for folder in runs])
     own = db or default_database(opened.root)
-    there = db is not None or holds_task(Path(own))
     targets: dict[str, str | None] = {}
     learned: list[Learned] = []
 
@@ -146,10 +145,9 @@ def erase_people(
                 learned.append(_learned(people_of_run, len(people_of_run) - len(left)))
 
     with ExitStack() as stack:
-        stores = [stack.enter_context(LabelStore(own, must_exist=True))] if there else []
-        if wait is not None:
-            for store in stores:
-                store.database.wait_at_most(wait)
+        stores = [stack.enter_context(LabelStore(own, must_exist=True))] if db or holds_task(Path(own)) else []
+        for store in stores if wait is not None else ():
+            store.database.wait_at_most(wait)
         known = {who for people_of_run in files for who in people_of_run.ids}
         done = erasing.erase_people(people, stores=stores, folder=opened.root, elsewhere=known, then=then, near=near)
     return ErasedPeople(**vars(done), learned=learned, targets=targets)

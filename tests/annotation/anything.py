@@ -18,7 +18,7 @@ from .tasks import LABELS, rows
 DRAWN = {  # what is done, and how often
     "claim": 25, "answer": 40, "correct": 6, "meet_another": 4, "wait": 4, "come": 4, "go_through": 6,
     "leave": 1, "invite": 3, "uninvite": 1, "withdraw": 1, "undo": 1, "erase": 0.5, "resolve": 3, "again": 3,
-    "give_back": 2, "release": 2, "second_look": 4, "enqueue": 1, "steer": 0.7, "add_images": 1, "add_checks": 0.3,
+    "release": 2, "second_look": 4, "enqueue": 1, "steer": 0.7, "add_images": 1, "add_checks": 0.3,
     "open_round": 0.2, "take_in": 0.7,
 }  # fmt: skip
 AT_ONCE = 14  # people
@@ -141,9 +141,6 @@ class Anything:
         who = self.one()
         self.store.database.writing(people.erase, who)
         self.store.database.writing(people.cleaned)
-
-    def give_back(self):
-        self.store.give_back(self.one(), self.now / 1e9 - self.draw.choice([0, 60]))
 
     def release(self):
         self.store.release_expired()

@@ -89,9 +89,9 @@ def test_nothing_but_what_is_named_reads_a_large_table_from_end_to_end(database_
             store.history(who)
             queries.answered_count(store, who, [1, 2])
             queries.left_for(store, who, 1)
-            queries.further_rounds(store, who, inline_second=False)
+            queries.round_for(store, who, inline_second=False)
             queries.awaiting_second_look(store, who, 1, 3, 50)
-            queries.assigned_file(store, who, "i03")
+            queries.is_assigned(store, who, "i03")
             queries.is_assigned(store, who, "i03", 1)
             queries.own_answer(store, who, "i03", 1)
         for ask in (overview.overview, overview.people, LabelStore.conflicts, LabelStore.undoable_withdrawals):

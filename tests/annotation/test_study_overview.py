@@ -95,7 +95,12 @@ def test_who_changed_what_and_when_newest_first(store):
     running.more_places(store, 5, by="bob")
     found = changes(store)
     assert found["by"].tolist() == ["bob", "bob", "ann", "lead"]
-    assert found["what"].tolist() == [{"more": 5}, {"state": "paused"}, {"version": 2}, {"version": 1}]
+    assert found["what"].tolist() == [
+        {"more": 5},
+        {"state": "paused"},
+        {"version": 2, "changed": "breaks"},
+        {"version": 1},
+    ]
     assert found["at"].is_monotonic_decreasing
     now = overview(store)
     assert (now.version, now.affectml, now.came) == (2, own_version(), 0)

@@ -15,7 +15,7 @@ from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer
 from affectml_apps.relabel.pages.navigation import LEAD
 
-from .conftest import FOCUSED, LAPTOP, PHONE, ROOT, axe, cut_or_overlapping, fill, held, settle, unfold
+from .conftest import FOCUSED, LAPTOP, PHONE, ROOT, axe, cut_or_overlapping, fill, settle, unfold
 
 EXPLORE = ROOT / "apps" / "explore.py"
 NARROW = {"width": 360, "height": 740}
@@ -216,35 +216,11 @@ def test_the_labelling_page_fits_a_laptop_and_says_what_it_is_to_a_screen_reader
     assert chip.get_attribute("aria-pressed") == "false"
     page.keyboard.press("2")
     assert chip.get_attribute("aria-pressed") == "true"
-    assert page.locator(".labeller [role=status]").count() == 4  # a notice, keys not counted, what is saved, found
+    assert page.locator(".labeller [role=status]").count() == 3  # a notice, what is saved, found
     page.locator(".stage").focus()
     page.keyboard.press("Tab")
     outline = page.evaluate_handle(FOCUSED).evaluate("at => [at.tagName, getComputedStyle(at).outlineStyle]")
     assert outline == ["BUTTON", "solid"]
-
-
-@pytest.mark.slow
-def test_whoever_only_looked_holds_no_image(lively, page, saving, person, eventually):
-    def leave():
-        page.get_by_role("link", name="Out", exact=True).click()
-        page.get_by_role("heading", name="Out").wait_for()
-
-    looker = person(lively, "looker").enter().stocked()
-    first = looker.image
-    for go in (leave, lambda: page.goto("about:blank")):
-        assert held(lively.store)["looker"] == 6
-        go()
-        eventually(lambda: held(lively.store)["looker"] == 0)
-        assert looker.open().stocked().image == first
-    looker.press("1")
-    leave()
-    looker.open()
-    assert (looker.image, len(looker.chosen)) == (first, 1)
-    assert held(lively.store)["looker"] == 6
-    looker.answer()
-    leave()
-    # less while the answer is stored and the next image is not yet given
-    eventually(lambda: held(lively.store)["looker"] == 6)
 
 
 def test_an_image_stays_chosen_while_its_caption_changes(lively, page, eventually):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affectml_annotation import Alpha, Progress, read_judgements
+from affectml_annotation import Alpha, Progress, aggregate, read_judgements
 from affectml_annotation.study.pay import PayRow
 from affectml_annotation.tables import read_table
 from affectml_apps.relabel import lead
@@ -144,14 +144,14 @@ def test_the_downloads_are_neutral_and_parquet_is_exact():
     assert all(cell in found for cell in (b"'=cmd", b"'@x\ry"))
     exact = pd.read_parquet(io.BytesIO(lead.export_bytes(judgements, "Parquet", names=True)[0]))
     assert exact[["annotator_id", "note"]].to_numpy().tolist() == [["=cmd", "@x\ry"], ["b", "@x\ry"]]
-    assert b"\r\n'=1," in lead.shares_csv(table(("=1", "a", ["awe"])), LABELS)
+    assert b"\r\n'=1," in lead.as_csv(aggregate(table(("=1", "a", ["awe"])), LABELS).table())
 
 
 def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_path):
     judgements = table(("1", "zoë", ["awe"]), ("1", "b", ["a|b", "joy"]))
     labels = (*LABELS, "a|b")
     (tmp_path / "answers.csv").write_bytes(lead.export_bytes(judgements, "CSV", names=True)[0])
-    (tmp_path / "votes.csv").write_bytes(lead.shares_csv(judgements, labels))
+    (tmp_path / "votes.csv").write_bytes(lead.as_csv(aggregate(judgements, labels).table()))
     again = read_judgements(tmp_path / "answers.csv")
     assert again["annotator_id"].tolist() == ["zoë", "b"]
     assert again["labels"].tolist() == [["awe"], ["a|b", "joy"]]

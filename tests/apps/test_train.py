@@ -63,12 +63,14 @@ def test_near_the_end_of_a_round_what_somebody_holds_beyond_their_share_goes_to_
 
 def test_what_was_answered_after_the_lease_ran_out_counts_where_others_did_not_come_first(task, asking):
     items = asking()["items"]
-    late = schema.assignment.c.lease_until - 16 * 60_000  # all that is held has been held so long without a sign
-    change(task.store, schema.assignment.update().values(lease_until=late))
+    late = schema.assignment.c.lease_until - 16 * 60_000
+    held_long = schema.assignment.update().values(lease_until=late)  # all that is held, without a sign
+    change(task.store, held_long)
     task.store.claim("bob", 150)
     assert len(task.store.claim("bob", 240)) == 240
     task.store.submit([Answer(item["image"], "bob", "none") for item in items[:10]])
-    task.store.give_back("bob", time.time())
+    change(task.store, held_long)
+    task.store.release_expired()
     receipts = asking(*(answer_to(item, f"e{at}") for at, item in enumerate(items)))["receipts"]
     assert [receipt["status"] for receipt in receipts] == ["surplus"] * 10 + ["accepted"] * 20
     with task.store.database.read() as connection:  # no image has one too many who answers or holds it

@@ -303,11 +303,10 @@ def release_expired(connection: sa.Connection) -> int:
     return _release(connection, expired())
 
 
-def release(connection: sa.Connection, who: str, until: int) -> int:
-    """Give back what this person holds no longer than `until`, but for second looks; return how many."""
+def release(connection: sa.Connection, who: str) -> int:
+    """Give back what this person holds, but for second looks; return how many."""
     lock_annotator(connection, who)
-    mine = (assignment.c.annotator_id == who, assignment.c.purpose != "second")
-    return _release(connection, *mine, assignment.c.lease_until <= until)
+    return _release(connection, assignment.c.annotator_id == who, assignment.c.purpose != "second")
 
 
 def _release(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> int:
@@ -492,15 +491,3 @@ class Claiming(OnDatabase):
         """Give back claims whose lease ran out; `claim` does so by itself. Returns how many."""
         late = sa.select(assignment.c.place).where(expired())
         return 0 if self.database.scalar(late.limit(1)) is None else self.database.writing(release_expired)
-
-    def give_back(self, who: str, asked: float) -> int:
-        """Free the images that this person holds unanswered and did not claim again after `asked`; returns how many.
-
-        asked: seconds since 1970. For a client that was closed before anything was done; the next `claim` gives the
-        same images where nobody else took them meanwhile. Second looks are kept: what they showed was seen.
-        """
-        until = round((asked + self.database.reading(read_task).lease_seconds) * 1000)
-        freed = self.database.writing(release, who, until)
-        for key in [key for key in list(self._proposed) if key[0] == who]:
-            self._proposed.pop(key, None)
-        return freed

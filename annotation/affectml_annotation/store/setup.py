@@ -305,7 +305,7 @@ def set_task(
     _open_second_looks(connection, file)
     _set_apart(connection, file, apart, before=last.file.checks.images)
     if by is not None:
-        note_change(connection, by, {"version": number})
+        note_change(connection, by, {"version": number, "changed": ", ".join(keys) or "texts"})
     return number
 
 

@@ -26,7 +26,6 @@ from affectml_annotation.study.file import Question, Questions, Status, Task
 MOST_TEXT = 2_000  # characters of a free answer
 MOST_NUMBER = 1e15  # beyond it, and at nan, nobody means a number
 CODE_LENGTH = 10  # 50 bits: nobody guesses one by asking a server
-EVER = 2**62
 
 
 @dataclass(frozen=True)
@@ -270,7 +269,7 @@ def _end(connection: sa.Connection, row: Any, status: Status, at: int) -> Visit:
     if status != "timed_out":
         seen(connection, row, at)
     end(connection, row.annotator_id, status, at)
-    claims.release(connection, row.annotator_id, EVER)
+    claims.release(connection, row.annotator_id)
     return as_visit(visit_of(connection, row.annotator_id))
 
 

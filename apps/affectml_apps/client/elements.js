@@ -12,8 +12,8 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 // A button for the pointer: it does not take the focus from the keys.
-export function button(text, attributes) {
-  return make("button", { type: "button", onmousedown: (event) => event.preventDefault(), ...attributes }, text);
+export function button(text, attributes, ...children) {
+  return make("button", { type: "button", onmousedown: (event) => event.preventDefault(), ...attributes }, text, ...children);
 }
 
 // What keys do on an element, by their names; with Ctrl, Alt or Meta, and while a word is composed, they are the browser's.

@@ -29,8 +29,9 @@ export const newId = () => Array.from(crypto.getRandomValues(new Uint32Array(4))
 export class Outbox {
   // place: a prefix of its own for this task and person. post(message) sends and returns the reply.
   // ask() gives what else to send; onReply(reply), onRefused(id), onStopped() and onChange() tell the page.
-  constructor({ place, post, ask, onReply, onRefused, onStopped, onChange }) {
-    Object.assign(this, { place, post, ask, onReply, onRefused, onStopped, onChange });
+  constructor(options) {
+    for (const name of ["ask", "onReply", "onRefused", "onStopped", "onChange"]) this[name] = () => {};
+    Object.assign(this, options);
     this.waiting = new Map(); // id -> answer, in the order given
     this.refused = new Map(); // id -> {answer, error}
     this.online = true;
@@ -64,7 +65,6 @@ export class Outbox {
 
   // What lies there of a kind.
   kept(kind) {
-    const keys = Array.from({ length: localStorage.length }, (_, at) => localStorage.key(at));
     const read = (key) => {
       try {
         return JSON.parse(localStorage.getItem(key));
@@ -72,7 +72,7 @@ export class Outbox {
         return null; // not written by us
       }
     };
-    return keys.filter((key) => key.startsWith(`${this.place}${kind}:`)).map(read).filter((kept) => (kept?.answer ?? kept)?.id);
+    return Object.keys(localStorage).filter((key) => key.startsWith(`${this.place}${kind}:`)).map(read).filter((kept) => (kept?.answer ?? kept)?.id);
   }
 
   nextSeq() {

@@ -301,7 +301,7 @@ def mount(explorer: Explorer, view: View) -> None:
         "title": found.dataset.root.resolve().name,
         "n": len(found),
         "map": "" if searcher is None else searcher.map_words,
-        "columns": [{"name": each.name, "title": each.title, "group": each.group} for each in found.columns.values()],
+        "columns": [[name, title_of(column)] for name, column in found.columns.items()],
         # what can be searched for: words; rates, with an example ("" where there are none), and whose they are
         "search": {
             "words": searcher is not None and searcher.has_texts,

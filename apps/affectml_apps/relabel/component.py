@@ -24,7 +24,7 @@ def mount(task: LabelTask, who: str, round_number: int, *, study: Mapping[str, A
     The page is drawn anew where a participant's visit has moved on, and where they choose another language: in a study
     with its images, within which words may stand.
     """
-    place = f"relabel-{study['phase']}-{current()}" if study else f"relabel-{round_number}"
+    place = f"relabel-{study['phase']}-{current()}" if study else f"relabel-{round_number}-{who}"
     data = start_data(task, who, round_number, base=config.get_option("server.baseUrlPath"), study=study)
     component("relabel", CLIENT)(key=place, data=data, on_moved_change=lambda: None)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from babel.dates import format_timedelta
 
 from affectml.people.labelling import fitted
-from affectml_annotation import Alpha, Progress, StoreError, aggregate, write_judgements
+from affectml_annotation import Alpha, Progress, StoreError, write_judgements
 from affectml_annotation.agreement.alpha import with_interval
 from affectml_annotation.exchange.files import table_csv
 from affectml_annotation.judgements import ANSWERS, are_data, only_data
@@ -189,11 +189,6 @@ def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> tuple[b
         path = Path(folder) / f"judgements{SUFFIXES[kind]}"
         write_judgements(judgements, path)
         return (BOM_UTF8 if kind == "CSV" else b"") + path.read_bytes(), apart
-
-
-def shares_csv(judgements: pd.DataFrame, labels: Sequence[str]) -> bytes:
-    """Votes and people asked per image, as CSV for a spreadsheet."""
-    return as_csv(aggregate(judgements, labels).table())
 
 
 def as_csv(table: pd.DataFrame) -> bytes:

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from affectml_annotation import LabelStore
 from affectml_annotation.judgements import ANSWERS, FLAG
-from affectml_annotation.store.claims import given_to
-from affectml_annotation.store.schema import annotator, answer, assignment, event, image, round_, slot
+from affectml_annotation.store.claims import candidates, given_to, open_claims
+from affectml_annotation.store.schema import MAIN, annotator, answer, assignment, event, image, round_, slot
 
 
 def person(store: LabelStore, who: str) -> sa.Row[Any] | None:
@@ -20,18 +20,6 @@ def person(store: LabelStore, who: str) -> sa.Row[Any] | None:
 def names(store: LabelStore) -> list[str]:
     """Everybody's name, in the order in which they were invited."""
     return list(store.database.table(sa.select(annotator.c.annotator_id).order_by(annotator.c.number))["annotator_id"])
-
-
-def _given(column: sa.Column[Any], who: str, image_id: str) -> sa.Select[Any]:
-    """A column of an image and of this person's assignments of it."""
-    of_image = sa.select(column).select_from(assignment.join(image, image.c.position == assignment.c.position))
-    return of_image.where(image.c.image_id == image_id, assignment.c.annotator_id == who)
-
-
-def assigned_file(store: LabelStore, who: str, image_id: str) -> str | None:
-    """The file of an image that was given to this person in any round; None for every other image."""
-    file: str | None = store.database.scalar(_given(image.c.file, who, image_id).limit(1))
-    return file
 
 
 def file_of(store: LabelStore, image_id: str) -> str | None:
@@ -54,10 +42,11 @@ def images_at(store: LabelStore, positions: Iterable[int]) -> dict[int, str]:
         return {int(position): str(name) for position, name in connection.execute(query)}
 
 
-def is_assigned(store: LabelStore, who: str, image_id: str, round_number: int) -> bool:
-    """Whether this person was given this image in this round."""
-    query = _given(assignment.c.place, who, image_id).where(assignment.c.round == round_number)
-    return store.database.scalar(query) is not None
+def is_assigned(store: LabelStore, who: str, image_id: str, *rounds: int) -> bool:
+    """Whether this person was given this image, in one of these rounds, or in any if none is named."""
+    theirs = sa.select(assignment.c.place).join(image, image.c.position == assignment.c.position)
+    query = theirs.where(image.c.image_id == image_id, assignment.c.annotator_id == who).limit(1)
+    return store.database.scalar(query.where(assignment.c.round.in_(rounds)) if rounds else query) is not None
 
 
 def answered_count(store: LabelStore, who: str, rounds: list[int]) -> int:
@@ -115,31 +104,15 @@ def awaiting_second_look(store: LabelStore, who: str, of: int, second: int, limi
     return list(store.database.table(query)["image_id"])
 
 
-def further_rounds(store: LabelStore, who: str, *, inline_second: bool) -> list[tuple[int, str, int]]:
-    """Rounds after the first with images for this person: number, purpose, how many images are left.
+def round_for(store: LabelStore, who: str, *, inline_second: bool) -> int:
+    """The round that this person labels now: a later one while it has images for them, else the first.
 
     A round of second looks that comes inline, right after each first answer, is left out.
     """
     purposes = ["discussion"] if inline_second else ["discussion", "second"]
-    rounds = sa.select(round_.c.number, round_.c.purpose, round_.c.of).where(round_.c.purpose.in_(purposes))
+    later = sa.select(round_.c.number).where(round_.c.purpose.in_(purposes)).order_by(round_.c.number)
     with store.database.read() as connection:
-        found = [
-            (int(row.number), str(row.purpose), int(connection.scalar(_again(who, row.number, row.of)) or 0))
-            for row in connection.execute(rounds.order_by(round_.c.number)).all()
-        ]
-    return [each for each in found if each[2]]
-
-
-def _again(who: str, number: int, of: int) -> sa.Select[Any]:
-    """How many images of a round this person answered in another, and not yet in this one."""
-    again = answer.alias()
-    twice = sa.exists().where(
-        again.c.annotator_id == who, again.c.round == number, again.c.image_id == answer.c.image_id
-    )
-    return (
-        sa.select(sa.func.count())
-        .select_from(answer)
-        .join(image, image.c.image_id == answer.c.image_id)
-        .join(slot, sa.and_(slot.c.round == number, slot.c.position == image.c.position, slot.c.wanted > 0))
-        .where(answer.c.annotator_id == who, answer.c.round == of, ~twice)
-    )
+        for number in connection.scalars(later).all():
+            if open_claims(connection, who, [number]) or candidates(connection, who, number):
+                return int(number)
+    return MAIN

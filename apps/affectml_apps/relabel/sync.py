@@ -40,18 +40,17 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
     """Take a browser's answers and give it receipts, its next images and how far it is.
 
     message: as of `parse`: answers (list), want (images to hold, 1 to 30), round, history (whether to send this
-    person's own past answers), leaving (the `now` of the last reply: the page goes, and nothing was done on it). The
-    receipts stand
-    in the order of the answers; an answer that cannot be taken is refused in its receipt, and the others go on. Raises
-    BadMessage for what is not such a message, NotAllowed for people who may not label. Where only the wish for images
-    is wrong, answers are taken all the same: `problem` says what it is.
+    person's own past answers). The receipts stand in the order of the answers; an answer that cannot be taken is
+    refused in its receipt, and the others go on. Raises BadMessage for what is not such a message, NotAllowed for
+    people who may not label. Where only the wish for images is wrong, answers are taken all the same: `problem` says
+    what it is.
     """
     with task.locks[who]:
         check_person(task, who)
         second = task.store.database.reading(round_of, "second", 1) if task.file.page.blind_first else None
         receipts = take(task, who, message["answers"], second)
         reply = next_images(task, who, message, second)
-        return {"receipts": receipts, "now": time.time(), **reply}  # after the claims: `leaving` gives back those
+        return {"receipts": receipts, "now": time.time(), **reply}
 
 
 def next_images(task: LabelTask, who: str, message: Mapping[str, Any], second: int | None) -> dict[str, Any]:
@@ -65,9 +64,6 @@ def next_images(task: LabelTask, who: str, message: Mapping[str, Any], second: i
 
 
 def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | None) -> dict[str, Any]:
-    if isinstance(leaving := message.get("leaving"), int | float):
-        task.store.give_back(who, max(0, min(leaving, time.time())))
-        return {"items": []}
     wish, file = read(Wish, message), task.file
     repeats = task.store.database.reading(round_of, "repeat", wish.round)
     rounds = [wish.round] if repeats is None else [wish.round, repeats]
@@ -98,15 +94,25 @@ def most_held(left: int, file: Task) -> int:
 
 def check_person(task: LabelTask, who: str) -> None:
     """Raises NotAllowed for somebody who may label nothing now."""
-    person = queries.person(task.store, who)
-    if person is None:
-        raise NotAllowed(_("nobody invited “{name}” to this task", name=who))
-    if person.withdrawn_at is not None:
-        raise NotAllowed(_("you have withdrawn from this task; nothing more is shown or stored"))
-    if person.consented_at is None:
+    if not has_agreed(task, who):
         raise NotAllowed(_("read what this task shows and agree to it first"))
+
+
+def has_agreed(task: LabelTask, who: str) -> bool:
+    """Whether somebody agreed to take part. Raises NotAllowed for whoever may not, for them to read."""
+    person = queries.person(task.store, who)
+    if person is None and task.file.invited_only:
+        why = _(
+            "“{name}” is not among the people invited to this task; ask the lead for an invitation, or use the name "
+            "you were invited under",
+            name=who,
+        )
+        raise NotAllowed(why)
     if who in task.store.closed():
         raise NotAllowed(_("the lead has closed your entry to this task; your answers so far are kept"))
+    if person is not None and person.withdrawn_at is not None:
+        raise NotAllowed(_("you have withdrawn from this task; nothing more is shown or stored"))
+    return person is not None and person.consented_at is not None
 
 
 def take(task: LabelTask, who: str, given: Sequence[object], second: int | None) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ never agree. `affectml_apps.serving` says who may call anything here.
 """
 
 import asyncio
-import getpass
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -61,7 +61,7 @@ def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
     task = serving.opened(open_checked)
     task.only_here = serving.only_here(options.allow_host)
     if options.images is not None and task.only_here and not sign_in_configured():
-        task.begin_as(_own_name())
+        task.begin_as(clean_name(os.environ.get("USER", os.environ.get("USERNAME", ""))) or "me")
         serving.say(f"labelling as {task.starter}; under another name: open the page with ?who=NAME")
     base = config.get_option("server.baseUrlPath")
     entrance = [Middleware(Entrance, task=task, base=base)] if task.is_study else []
@@ -71,14 +71,6 @@ def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
         "lifespan": partial(lifespan, task),
         "exception_handlers": serving.TOLD,
     }
-
-
-def _own_name() -> str:
-    """What the person at this machine is called there."""
-    try:
-        return clean_name(getpass.getuser()) or "me"
-    except (OSError, KeyError):  # an account without a name
-        return "me"
 
 
 def make_routes(base: str = "", allowance: Allowance | None = None) -> list[BaseRoute]:
@@ -118,12 +110,11 @@ def image(request: Request) -> Response:
     who = _who(request, task)
     check_person(task, who)
     language = _language(request, task, who, request.query_params.get(LANGUAGE))
-    if not storable(name):
-        file = None
-    elif task.is_study:
+    file = None
+    if storable(name) and task.is_study:
         file = study_exchange.file_for(task, who, name, language)
-    else:
-        file = queries.assigned_file(task.store, who, name)
+    elif storable(name) and queries.is_assigned(task.store, who, name):
+        file = queries.file_of(task.store, name)
     if file is None:
         raise NotAllowed("this image was not given to you")
     try:

@@ -17,12 +17,7 @@ export class Grid {
     this.at = 0;
     this.space = make("div", { class: "space", role: "presentation" });
     this.element = make("div", { class: "grid", tabindex: "0", role: "listbox", "aria-label": "Images", onscroll: () => this.draw(), onkeydown: this.keys() }, this.space);
-    this.resize = new ResizeObserver(() => this.fit());
-    this.resize.observe(this.element);
-  }
-
-  close() {
-    this.resize.disconnect();
+    new ResizeObserver(() => this.fit()).observe(this.element);
   }
 
   show(order) {

@@ -1,35 +1,20 @@
-// The explore page's own part: mounts once per element; asks the server for what a view shows, and links map, grid and
+// The explore page's own part: asks the server for what a view shows, and links map, grid and
 // the one large image. What it changes of the view goes to the page's script, which keeps it in the address.
 
 import { make } from "./elements.js";
 import { Grid } from "./grid.js";
-import { entries, palette } from "./legend.js";
-import { PointMap } from "./map.js";
+import { PointMap, entries, palette } from "./map.js";
 import { One } from "./one.js";
 import { ask } from "./requests.js";
 
 const OWN = ["colour", "order", "lasso", "image", "text", "like", "rates", "of"]; // fields of the view that change here
-const SETTLE_MS = 350; // before the page's script hears of a change: of an image that was only passed by it need not
-const LOST_MS = 5000; // after which it is taken not to have heard
-const mounted = new WeakMap();
+const LOST_MS = 5000; // after which the page's script is taken not to have heard of a change
 
-export function mount(parent, data, { setTriggerValue }) {
-  let explorer = mounted.get(parent);
-  if (!explorer) {
-    explorer = new Explorer(parent, data);
-    mounted.set(parent, explorer);
-  }
-  explorer.wish = (value) => setTriggerValue("wish", value);
-  explorer.receive(data);
-  return () => {
-    explorer.close();
-    if (mounted.get(parent) === explorer) mounted.delete(parent);
-  };
-}
+export const build = (place, data, setTriggerValue) => new Explorer(place, data, setTriggerValue);
 
 class Explorer {
-  constructor(parent, data) {
-    this.data = data;
+  constructor(place, data, setTriggerValue) {
+    Object.assign(this, { data, setTriggerValue });
     this.view = {};
     this.ids = [];
     this.turns = {};
@@ -37,9 +22,9 @@ class Explorer {
     this.ticked = new Set(); // image_ids, in the order in which they were ticked
     this.root = make("div", { class: data.map ? "explorer" : "explorer mapless", "data-state": "busy" });
     this.root.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit's r and c
-    parent.querySelector(".mount").replaceChildren(this.root);
-    this.problems = {}; // by purpose
-    this.waiting = new Set(); // purposes
+    place.replaceChildren(this.root);
+    this.problems = {}; // by path
+    this.waiting = new Set(); // paths
     this.name = make("h1", {}, data.title);
     this.count = make("p", { class: "count", role: "status" });
     this.problem = make("p", { class: "problem", role: "alert" });
@@ -70,18 +55,10 @@ class Explorer {
         this.grid.element),
       this.one.element);
     this.theme = setInterval(() => this.matchTheme(), 1000);
-    this.leaving = new AbortController();
-    for (const kind of ["pointerdown", "keydown"]) {
-      document.addEventListener(kind, (event) => this.hurry(event), { capture: true, signal: this.leaving.signal });
-    }
   }
 
   close() {
     clearInterval(this.theme);
-    this.leaving.abort();
-    clearTimeout(this.later);
-    this.map.close();
-    this.grid.close();
   }
 
   address(path, fields) {
@@ -95,29 +72,31 @@ class Explorer {
     return this.address(size, { i: index }).href;
   }
 
-  ask(path, fields, signal) {
-    return ask(this.address(path, fields), { signal }).catch((error) => {
-      throw error instanceof TypeError ? new Error("the server does not answer; is it still running?") : error;
-    });
-  }
-
-  // Fetches for one purpose: a newer one ends the one before. Draws what came, or says what went wrong.
-  async fetch(purpose, path, fields, draw, fail = () => {}) {
-    this.turns[purpose]?.abort();
-    const { signal } = (this.turns[purpose] = new AbortController());
-    let problem = "";
-    this.busy(purpose, true);
+  // Fetches what a path has, and draws it, or says what went wrong; a newer call ends the one before.
+  async fetch(path, fields, draw, fail = (problem) => this.tell({ [path]: problem })) {
+    this.stop(path);
+    const { signal } = (this.turns[path] = new AbortController());
+    this.busy(path, true);
     try {
-      const content = await (await this.ask(path, fields, signal)).arrayBuffer();
+      const reply = await ask(this.address(path, fields), { signal }).catch((error) => {
+        throw error instanceof TypeError ? new Error("the server does not answer; is it still running?") : error;
+      });
+      const content = await (reply.headers.get("content-type") === "application/json" ? reply.json() : reply.arrayBuffer());
       if (signal.aborted) return;
       draw(content);
+      this.tell({ [path]: "" });
     } catch (error) {
       if (signal.aborted) return;
-      problem = error.message;
-      fail();
+      fail(error.message);
     }
-    this.tell({ [purpose]: problem });
-    this.busy(purpose, false);
+    this.busy(path, false);
+  }
+
+  stop(...paths) {
+    for (const path of paths) {
+      this.turns[path]?.abort();
+      this.busy(path, false);
+    }
   }
 
   tell(problems) {
@@ -125,10 +104,11 @@ class Explorer {
     this.problem.textContent = Object.values(this.problems).filter(Boolean).join(" · ");
   }
 
-  busy(purpose, on) {
-    this.waiting[on ? "add" : "delete"](purpose);
+  busy(path, on) {
+    this.waiting[on ? "add" : "delete"](path);
     this.root.dataset.state = this.waiting.size ? "busy" : "ready";
-    if (purpose === "shown") this.grid.element.setAttribute("aria-busy", String(on));
+    const filled = { shown: this.grid.element, detail: this.one.facts };
+    filled[path]?.setAttribute("aria-busy", String(on));
   }
 
   // What the page's script says; it comes again with every rerun.
@@ -138,15 +118,15 @@ class Explorer {
     if (data.opened !== this.mapOf) {
       this.mapOf = data.opened;
       this.drawn = this.told = this.codes = null; // what was there before may be out of date
-      this.fetch("map", "map", {}, (content) => this.map.setPoints(new Float32Array(content)));
-      this.fetch("ids", "ids", {}, (content) => {
-        this.ids = JSON.parse(new TextDecoder().decode(content));
+      this.fetch("map", {}, (content) => this.map.setPoints(new Float32Array(content)));
+      this.fetch("ids", {}, (ids) => {
+        this.ids = ids;
         this.grid.relabel();
         this.openFromView();
       });
-      for (const [select, columns] of [[this.colour, data.columns], [this.order, [{ name: "", title: "as in the data set" }, ...data.columns]]]) {
-        select.replaceChildren(...groups(columns));
-      }
+      const options = (columns) => columns.map(([value, title]) => make("option", { value }, title));
+      this.colour.replaceChildren(...options(data.columns));
+      this.order.replaceChildren(...options([["", "as in the data set"], ...data.columns]));
       const { words, rates, of } = data.search;
       this.text.form.hidden = !words;
       this.text.input.placeholder = "a stormy sea";
@@ -163,7 +143,7 @@ class Explorer {
     this.draw(data.view);
   }
 
-  // Changes of the view that begin here: they are shown at once, and told to the page's script once somebody stays.
+  // Changes of the view that begin here: they are shown at once, and told to the page's script.
   change(fields) {
     const view = { ...this.view };
     for (const [name, value] of Object.entries(fields)) {
@@ -173,21 +153,8 @@ class Explorer {
     this.sentAt = Date.now();
     this.sent = `${this.sentAt}-${Math.random()}`;
     this.draw(view);
-    clearTimeout(this.later);
-    this.later = setTimeout(() => this.inform(), SETTLE_MS);
-  }
-
-  inform() {
-    if (!this.later) return;
-    clearTimeout(this.later);
-    this.later = null;
-    this.wish({ id: this.sent, ticked: [...this.ticked], ...Object.fromEntries(OWN.map((name) => [name, this.view[name] ?? null])) });
-  }
-
-  // Before something beside map and images is used, such as the button that saves what is shown: the page's script
-  // is to know what that is.
-  hurry(event) {
-    if (!event.composedPath().includes(this.root)) this.inform();
+    const own = Object.fromEntries(OWN.map((name) => [name, this.view[name] ?? null]));
+    this.setTriggerValue("wish", { id: this.sent, ticked: [...this.ticked], ...own });
   }
 
   // A search by words or rates: Enter asks, Escape and the button take it away.
@@ -240,10 +207,13 @@ class Explorer {
     const shown = JSON.stringify(Object.entries(rest).sort()); // the page's script has another order
     if (shown !== this.drawn) {
       this.drawn = shown;
-      this.fetch("shown", "shown", rest, (content) => this.show(content), () => this.show(new ArrayBuffer(4)));
+      this.fetch("shown", rest, (content) => this.show(content), (problem) => {
+        this.show(new ArrayBuffer(4));
+        this.tell({ shown: problem });
+      });
     }
     if (colour !== before.colour || !this.told) {
-      this.fetch("colours", "colours", { colour: colour ?? "" }, (content) => this.paint(content));
+      this.fetch("colours", { colour: colour ?? "" }, (content) => this.paint(content));
     }
     for (const name of ["text", "rates"]) {
       // not what somebody is about to write, unless another search takes its place
@@ -397,11 +367,4 @@ class Explorer {
     if (this.ids.length) this.tell({ image: index < 0 ? `there is no image ${image}` : "" });
     if (index >= 0 && this.one.index !== index) this.open(index);
   }
-}
-
-// Options of a select, by the columns' groups
-function groups(columns) {
-  const option = ({ name, title, group }) => make("option", { value: name }, group && group !== "images" ? `${group}: ${title}` : title); // a closed select shows no group
-  const groups = Map.groupBy(columns, ({ group }) => group ?? "");
-  return [...groups].flatMap(([label, members]) => (label ? make("optgroup", { label }, ...members.map(option)) : members.map(option)));
 }

@@ -5,16 +5,13 @@ import { button, keys, make, table } from "./elements.js";
 const PASSING_MS = 80; // before the server is asked about an image: what is only passed by is not
 
 export class One {
-  // page: ask(path, fields, signal), picture(index, size) -> address, called(label): as people read it, isTicked(index);
-  // step(by), open(index), tick(index), like(index), closed()
+  // page: fetch(path, fields, draw, fail), stop(...paths), busy(path, on), picture(index, size) -> address, called(label):
+  // as people read it, isTicked(index); step(by), open(index), tick(index), like(index), closed()
   constructor(page) {
     Object.assign(this, { page, opened: false, index: null });
     this.title = make("h2", { id: "one-title" });
     this.where = make("span", { class: "where" });
-    this.image = make("img", { alt: "", onload: () => {
-      const times = Math.min(this.frame.clientWidth / this.image.naturalWidth, this.frame.clientHeight / this.image.naturalHeight);
-      this.image.style.imageRendering = times >= 2 ? "pixelated" : "auto";
-    } });
+    this.image = make("img", { alt: "" });
     this.frame = make("div", { class: "frame" }, this.image);
     this.facts = make("div", { class: "facts", tabindex: "0", role: "group", "aria-label": "About this image" });
     const turn = (text, name, by) => button(text, { "aria-label": name, title: `${name} (${by < 0 ? "←" : "→"})`, onclick: () => page.step(by) });
@@ -32,13 +29,20 @@ export class One {
   }
 
   closed() {
-    this.asked?.abort();
+    this.leave();
     if (this.index !== null) this.page.closed();
     this.index = null;
   }
 
+  // What was asked of the image before is not drawn any more.
+  leave() {
+    clearTimeout(this.asking);
+    this.page.stop("detail", "explain");
+  }
+
   // where: "3 of 120"
-  async show(index, name, where) {
+  show(index, name, where) {
+    this.leave();
     this.index = index;
     this.mark();
     this.title.textContent = name;
@@ -49,26 +53,9 @@ export class One {
     this.image.alt = name;
     this.image.src = this.page.picture(index, "image");
     if (!this.element.open) this.element.showModal();
-    await this.fill();
-  }
-
-  async fill() {
-    this.asked?.abort();
-    const asked = (this.asked = new AbortController());
-    this.facts.setAttribute("aria-busy", "true");
-    await new Promise((go) => setTimeout(go, PASSING_MS));
-    if (asked.signal.aborted) return;
-    try {
-      const told = await this.ask("detail", {}, asked.signal);
-      if (!asked.signal.aborted) this.draw(told);
-    } catch (error) {
-      if (!asked.signal.aborted) this.facts.replaceChildren(make("p", { role: "alert" }, error.message));
-    }
-    if (!asked.signal.aborted) this.facts.removeAttribute("aria-busy");
-  }
-
-  async ask(path, fields, signal) {
-    return (await this.page.ask(path, { i: this.index, ...fields }, signal)).json();
+    this.page.busy("detail", true);
+    const fail = (problem) => this.facts.replaceChildren(make("p", { role: "alert" }, problem));
+    this.asking = setTimeout(() => this.page.fetch("detail", { i: index }, (told) => this.draw(told), fail), PASSING_MS);
   }
 
   draw(told) {
@@ -111,20 +98,16 @@ export class One {
     const says = make("p", { role: "status" });
     const uncover = () => { this.frame.querySelectorAll(".over").forEach((each) => each.remove()); hide.hidden = true; };
     const hide = button("Hide", { title: "Show the image without the map", hidden: true, onclick: () => uncover() });
-    const go = button("Explain", { onclick: async () => {
-      const asked = this.asked;
+    const finish = (words) => { says.textContent = words; go.disabled = false; };
+    const go = button("Explain", { onclick: () => {
       go.disabled = true;
       says.textContent = "covering the image piece by piece …";
-      try {
-        const told = await this.ask("explain", { run: run.value, label: label.value }, asked.signal);
-        says.textContent = told.words;
+      this.page.fetch("explain", { i: this.index, run: run.value, label: label.value }, (told) => {
         uncover();
         this.frame.append(make("img", { class: "over", src: told.picture, alt: `Where ${run.value} sees ${this.page.called(label.value)}` }));
         hide.hidden = false;
-      } catch (error) {
-        if (!asked.signal.aborted) says.textContent = error.message;
-      }
-      go.disabled = false;
+        finish(told.words);
+      }, finish);
     } });
     return make("section", {}, make("h3", {}, "Why"), make("div", { class: "bar asks" }, run, label, go, hide), says);
   }

@@ -1,4 +1,4 @@
-// The labelling page's own part: mounts once per element, wires session, outbox, pictures, keys and view together.
+// The labelling page's own part: wires session, outbox, pictures, keys and view together.
 
 import { make } from "./elements.js";
 import { LABEL_KEYS, listen } from "./input.js";
@@ -15,72 +15,58 @@ const HEARTBEAT_MS = 60000; // keeps claims from running out while somebody thin
 const ABSENT_MS = 300000; // without a sign of them for so long, nobody is there: in a study that keeps no place
 const TWICE_MS = 350; // between two taps
 const SIGNS = ["keydown", "pointerdown", "pointermove", "wheel"];
-const mounted = new WeakMap(); // where we are mounted -> the labeller there
 
-// Streamlit calls this on every change of its data; only the first call for an element builds anything. A later one may
-// come in another language: then what is drawn is drawn anew, and all else stays.
-export function mount(parent, data, component) {
-  if (data.study?.phase === "over") return sendRest(data, component);
-  let labeller = mounted.get(parent);
-  if (labeller?.identity !== data.identity) {
-    labeller?.close();
-    labeller = new Labeller(parent, data, component);
-    mounted.set(parent, labeller);
-  } else if (data.spoken && data.spoken.language !== language()) labeller.translate(data);
-  return () => {
-    labeller.close();
-    if (mounted.get(parent) === labeller) mounted.delete(parent);
-  };
+export function build(place, data, setTriggerValue) {
+  const moveOn = () => setTriggerValue("moved", true);
+  return data.study?.phase === "over" ? sendRest(data, moveOn) : new Labeller(place, data, moveOn);
 }
 
 // A visit that is over draws nothing here; what waits in this browser is sent, and the page then tells of it.
-function sendRest(data, component) {
-  const { place, send } = serverFor(data);
-  const none = () => {};
-  const onReply = () => outbox.waiting.size === 0 && component.setTriggerValue("moved", true);
-  const outbox = new Outbox({ place, post: send, ask: none, onReply, onRefused: none, onStopped: none, onChange: none });
+function sendRest(data, moveOn) {
+  const { place, post } = serverFor(data);
+  const outbox = new Outbox({ place, post, onReply: () => outbox.waiting.size === 0 && moveOn() });
   outbox.load();
   if (outbox.waiting.size > 0) outbox.kick();
-  return () => outbox.close();
+  return { receive: () => {}, close: () => outbox.close() };
 }
 
 // A person's place in this browser's store, and how the server is asked.
 function serverFor({ base, identity, token }) {
   const headers = { "x-relabel-token": token };
   const address = (path) => new URL(`${base}/relabel/${path}`, location.origin);
-  const posted = (message) => ({ method: "POST", headers: { ...headers, "content-type": "application/json" }, body: JSON.stringify(message) });
-  const send = async (message, signal) => (await ask(address("sync"), { ...posted(message), signal })).json();
-  // A page that goes cannot wait for a reply.
-  const sendLast = (message) => fetch(address("sync"), { ...posted(message), keepalive: true }).catch(() => {});
-  return { place: `affectml-relabel:${identity}:`, headers, address, send, sendLast };
+  const asJson = { ...headers, "content-type": "application/json" };
+  const post = async (message, signal) => {
+    const reply = await ask(address("sync"), { method: "POST", headers: asJson, body: JSON.stringify(message), signal });
+    return reply.json();
+  };
+  return { place: `affectml-relabel:${identity}:`, headers, address, post };
 }
 
 class Labeller {
-  constructor(parent, data, component) {
-    this.component = component;
-    this.identity = data.identity;
+  constructor(element, data, askForNext) {
+    Object.assign(this, { identity: data.identity, askForNext });
     this.root = make("div", { class: "labeller", "data-state": "waiting" });
-    parent.querySelector(".mount").replaceChildren(this.root);
+    element.replaceChildren(this.root);
     this.root.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit's r and c
-    const { place, headers, address, send, sendLast } = serverFor(data);
+    const { place, headers, address, post } = serverFor(data);
     this.pictures = new Pictures({
       url: (image) => `${address("image")}?id=${encodeURIComponent(image)}${data.study ? `&language=${language()}` : ""}`,
       headers, onReady: (item) => this.session.pictureReady(item),
     });
     this.asked = null; // in which language the server has told of what was answered before
     this.outbox = new Outbox({
-      place, post: send,
+      place, post,
       ask: () => ({
-        want: this.wish, round: data.round, history: this.asked !== language(), language: (this.asking = language()),
+        want: this.wish, round: data.round, history: this.asked !== language(), language: (this.spoken = language()),
         phase: data.study?.phase, finish: this.finish,
       }),
       onReply: (reply) => {
         if (!this.session.held) return;
         if (data.study && (reply.phase !== data.study.phase || reply.status !== null)) return void this.moveOn();
         this.finish = false;
-        this.heldSince = reply.now;
-        this.asked = this.asking;
+        this.asked = this.spoken;
         this.session.receive(reply);
+        if (!data.study && this.session.finished) askForNext(); // another round may have images
       },
       onRefused: (id) => this.session.receipt({ id, status: "refused" }),
       onStopped: () => data.study && this.moveOn(),
@@ -94,22 +80,15 @@ class Labeller {
     this.view.stage.addEventListener("click", (event) => this.tapped(event));
     this.eye = new IntersectionObserver((entries) => this.seen(entries.at(-1)), { threshold: IN_VIEW });
     this.changed("item");
-    this.listen(data, sendLast);
+    this.listen(data);
     this.takeLock(false);
   }
 
   // What goes on around the image, until the page is closed.
-  listen(data, sendLast) {
+  listen(data) {
     this.ending = new AbortController();
     const { signal } = this.ending;
     const on = (target, kind, act, options) => target.addEventListener(kind, act, { ...options, signal });
-    // Whoever only looked gives back at once what they hold.
-    this.leave = () => {
-      const looks = this.session.held && this.heldSince && !this.moved;
-      const looked = looks && !this.session.begun && this.outbox.waiting.size === 0;
-      if (looked) sendLast({ leaving: this.heldSince });
-    };
-    on(window, "pagehide", this.leave);
     // Without a connection the page would not come again.
     on(window, "beforeunload", (event) => this.session.held && !this.outbox.online && event.preventDefault());
     on(document, "visibilitychange", () => (document.hidden ? this.session.clock.stop() : this.woken()));
@@ -121,13 +100,12 @@ class Labeller {
     const there = () => !data.study || performance.now() - signed < ABSENT_MS;
     this.heart = setInterval(() => !document.hidden && this.session.held && there() && this.outbox.kick(), HEARTBEAT_MS);
     this.beat = setInterval(() => this.session.clock.beat(), 1000);
-    this.resize = new ResizeObserver(() => this.view.fit());
-    this.resize.observe(this.view.stage);
+    new ResizeObserver(() => this.view.fit()).observe(this.view.stage);
   }
 
   // Make the page's elements, in the language that the data are in.
   makeView(data) {
-    if (data.spoken) speak(data.spoken);
+    speak(data.spoken);
     const labels = data.labels.map((each, at) => ({ ...each, key: LABEL_KEYS[at] ?? null }));
     this.keys = new Map(labels.filter((each) => each.key).map((each) => [each.key, each.label]));
     this.view = new View(this.root, {
@@ -135,8 +113,9 @@ class Labeller {
     });
   }
 
-  // The page in another language, at the image where it was: what is chosen, felt or half typed stays.
-  translate(data) {
+  // In another language the page is drawn anew, at the image where it was: what is chosen, felt or half typed stays.
+  receive(data) {
+    if (data.spoken.language === language()) return;
     this.makeView(data);
     this.view.draw();
     this.view.drawProgress();
@@ -241,15 +220,14 @@ class Labeller {
     if (this.moved || (this.outbox.waiting.size > 0 && !this.outbox.stopped)) return;
     this.moved = true;
     this.outbox.over = true;
-    this.askForNext(5_000);
+    this.keepAsking(5_000);
   }
 
   // While its server is away Streamlit drops what it is told, so it is told again until the next page is there, more and
   // more seldom: each time begins a page anew that may be on its way.
-  askForNext(pause) {
-    this.component.setTriggerValue("moved", true);
-    const again = setTimeout(() => this.askForNext(2 * pause), pause);
-    this.ending.signal.addEventListener("abort", () => clearTimeout(again));
+  keepAsking(pause) {
+    this.askForNext();
+    this.asking = setTimeout(() => this.keepAsking(2 * pause), pause);
   }
 
   // Put the image in place. It counts as seen once enough of it is in the viewport and the browser has painted it.
@@ -294,11 +272,10 @@ class Labeller {
   }
 
   close() {
-    this.leave();
     this.closed = true;
     this.ending.abort();
-    for (const timer of [this.heart, this.beat, this.later]) clearInterval(timer);
-    for (const each of [this.resize, this.eye]) each.disconnect();
+    for (const timer of [this.heart, this.beat, this.later, this.asking]) clearInterval(timer);
+    this.eye.disconnect();
     for (const each of [this.outbox, this.pictures]) each.close();
     this.turn?.abort();
     this.release?.();

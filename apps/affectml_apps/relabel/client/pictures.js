@@ -5,7 +5,6 @@ const RETRY_MS = 2000;
 const ROOM = 20e6; // bytes of files that lie ahead, the one in sight and the next at least
 const SOON = 3; // decoded: the one in sight and the next two, and as many of those before
 const PAST = 12; // files kept of those before
-const LOSSLESS = ["image/png", "image/gif", "image/bmp"]; // drawings; photographs come as JPEG, AVIF or WebP
 
 export const keyOf = (item) => `${item.round}|${item.image}`;
 
@@ -18,7 +17,6 @@ export class Pictures {
     this.ahead = []; // the item in sight and those to come, in their order
     this.fetching = 0;
     this.rests = false;
-    this.fetched = { files: 0, bytes: 0 };
   }
 
   get(item) {
@@ -31,14 +29,10 @@ export class Pictures {
     return Boolean(entry?.file) || entry?.state === "broken";
   }
 
-  // The mean of those that came.
-  get meanSize() {
-    return this.fetched.bytes / this.fetched.files || 0;
-  }
-
-  // How many images find room.
+  // How many images find room, by the mean of those that are here.
   get room() {
-    return ROOM / this.meanSize;
+    const sizes = [...this.entries.values()].flatMap(({ file }) => file?.size ?? []);
+    return (ROOM * sizes.length) / sizes.reduce((sum, size) => sum + size, 0) || Infinity;
   }
 
   entry(item) {
@@ -70,14 +64,8 @@ export class Pictures {
     if (this.fetching > 0 || this.rests) return;
     const missing = this.ahead.filter((item) => (this.get(item)?.state ?? "absent") === "absent");
     const next = missing.find((item) => !this.get(item)?.tried) ?? missing[0];
-    if (next && this.fits(next)) this.fetch(next, this.entry(next));
-  }
-
-  // By the id: each reply has items of its own.
-  fits(item) {
-    if (this.ahead.findIndex(({ image }) => image === item.image) < 2) return true;
-    const held = this.ahead.reduce((sum, each) => sum + (this.get(each)?.file?.size ?? 0), 0);
-    return held + this.meanSize <= ROOM;
+    const held = this.ahead.filter((item) => this.get(item)?.file).length;
+    if (next && (this.ahead.indexOf(next) < 2 || held + 1 <= this.room)) this.fetch(next, this.entry(next));
   }
 
   async fetch(item, entry) {
@@ -86,11 +74,7 @@ export class Pictures {
     try {
       const reply = await fetch(this.url(item.image), { headers: this.headers });
       if (reply.status >= 500 || reply.status === 401 || reply.status === 403) throw new Error("not now");
-      if (reply.ok) {
-        entry.file = await reply.blob();
-        this.fetched.files += 1;
-        this.fetched.bytes += entry.file.size;
-      }
+      if (reply.ok) entry.file = await reply.blob();
       entry.state = reply.ok ? "kept" : "broken";
     } catch {
       Object.assign(entry, { state: "failed", tried: true });
@@ -116,7 +100,6 @@ export class Pictures {
     entry.address = URL.createObjectURL(entry.file);
     const element = new Image();
     element.draggable = false;
-    element.dataset.drawing = String(LOSSLESS.includes(entry.file.type));
     element.decoding = "sync"; // in the same frame as the rest of the page
     element.src = entry.address;
     try {

@@ -41,11 +41,10 @@ export class Search {
   constructor(labels, chips, negations, choose) {
     Object.assign(this, { labels, chips, negations, choose, best: null });
     this.field = make("input", {
-      type: "search", class: "search", dir: "auto", placeholder: _("Search labels ( / )"), "aria-label": _("Search labels"),
+      type: "search", class: "search", hidden: true, dir: "auto", placeholder: _("Search labels ( / )"), "aria-label": _("Search labels"),
       autocomplete: "off", spellcheck: "false",
       oninput: () => this.filter(), onkeydown: keys({ Enter: () => this.take(), Escape: () => this.close() }),
     });
-    this.field.hidden = true;
     this.says = make("p", { class: "found", role: "status" });
   }
 

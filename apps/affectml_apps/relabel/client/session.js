@@ -22,14 +22,13 @@ export class Session {
   constructor({ pictures, outbox, settings, memory, changed }) {
     Object.assign(this, { pictures, outbox, settings, memory, changed });
     this.queue = [];
-    this.past = []; // {item, answer, revision, fixed}, oldest first
-    this.conflicts = []; // those of them that met another answer of this person's, until they have read it
+    this.past = []; // {item, answer, revision, fixed, conflict}, oldest first
     this.at = null; // place in past while looking back
     Object.assign(this, { item: null, selection: empty(), paintedAt: null, revealed: true, paused: false, notice: null });
     this.clock = new Clock();
     this.input = "keys";
     this.held = false; // whether this tab has its person's turn
-    this.early = new EarlyKeys(changed);
+    this.early = new EarlyKeys();
     this.dry = false; // whether the server had no image left for us when it last told
     this.done = 0;
     this.of = null; // images in all
@@ -44,7 +43,6 @@ export class Session {
   reset() {
     this.queue = [];
     this.past = [];
-    this.conflicts = [];
     this.at = null;
     this.show(null);
   }
@@ -111,13 +109,13 @@ export class Session {
       if (this.at !== null && this.at >= this.past.length) this.at = null;
     } else {
       entry.revision = receipt.revision;
-      if (receipt.status === "conflict") this.conflicts.push(entry);
+      entry.conflict ||= receipt.status === "conflict"; // it met another answer of this person's
     }
   }
 
   // Somebody has read of a conflict.
   meetConflict(entry) {
-    this.conflicts = this.conflicts.filter((each) => each !== entry);
+    entry.conflict = false;
     this.changed();
   }
 
@@ -196,23 +194,23 @@ export class Session {
   // Keys and clicks. Both come here; `time` is the event's own.
 
   press(meant, time) {
-    if (answers(meant)) {
-      if (this.covered) this.say("covered");
-      if (this.early.drops(meant.command, time, this)) return;
-    }
+    if (answers(meant) && this.early.drops(meant.command, time, this)) return this.sayUncounted();
     this.input = "keys";
     this.act(meant);
   }
 
   click(meant) {
-    const unseen = this.covered ? "covered" : this.item !== null && this.paintedAt === null ? "unseen" : null;
-    if (answers(meant) && unseen) return void this.say(unseen);
+    if (answers(meant) && this.item !== null && (this.covered || this.paintedAt === null)) return this.sayUncounted();
     this.input = "pointer";
-    this.act(meant);
+    return this.act(meant);
   }
 
   get covered() {
     return this.item !== null && !this.revealed && !this.paused;
+  }
+
+  sayUncounted() {
+    if (!this.finished) this.say(this.covered ? "covered" : "unseen");
   }
 
   act({ label, command }) {
@@ -315,11 +313,6 @@ export class Session {
     return draft && draft.image === item.image && draft.round === item.round ? draft : null;
   }
 
-  // Whether anything was chosen or saved since the page was opened, or chosen before and not saved yet.
-  get begun() {
-    return this.memory.get("draft") !== null || this.past.some((entry) => entry.event);
-  }
-
   plain() {
     const { labels, kind, flag, note, valence, arousal } = this.selection;
     return {
@@ -376,7 +369,6 @@ export class Session {
       this.say(null);
       this.forward();
     }
-    this.early.answered();
     return this.outbox.kick();
   }
 
@@ -445,24 +437,18 @@ export class Clock {
 }
 
 // Keys that came before their image was painted. They are dropped up to and including their Enter, so that a set is what
-// was typed or nothing. How many were dropped stays in sight for some answers.
+// was typed or nothing.
 
 // Dropping is over this long after the last of them and after the paint: whoever goes on sooner is still typing the set
 // that began too early, and would store the rest of it. Shorter, a slow machine's own pauses split sets.
 const PAUSE_MS = 1000;
-const DROPPED_FOR = 5; // answers for which the number of dropped keys stays in sight
 
 export class EarlyKeys {
-  constructor(changed) {
-    this.changed = changed;
-    this.dropping = false;
-    this.at = 0;
-    this.dropped = 0; // of late
-    this.since = 0;
-  }
+  dropping = false;
+  at = 0;
 
   // Whether a key of an answer is dropped, pressed at this time.
-  drops(command, time, { ready, paintedAt, finished }) {
+  drops(command, time, { ready, paintedAt }) {
     const early = !ready || time < paintedAt;
     if (!early && !(this.dropping && time - Math.max(this.at, paintedAt) < PAUSE_MS)) {
       this.dropping = false;
@@ -470,18 +456,6 @@ export class EarlyKeys {
     }
     this.dropping = command !== "save";
     this.at = time;
-    if (!finished) this.count(this.dropped + 1);
     return true;
-  }
-
-  count(n) {
-    this.dropped = n;
-    this.since = 0;
-    this.changed();
-  }
-
-  answered() {
-    this.since += 1;
-    if (this.dropped > 0 && this.since >= DROPPED_FOR) this.count(0);
   }
 }

@@ -2,7 +2,6 @@
 
 import { button, keys, make, say, table } from "./elements.js";
 import { COMMANDS, mirrored } from "./input.js";
-import { Pad } from "./pad.js";
 import { Search } from "./search.js";
 import { _, direction, language, list, marked, ngettext, number } from "./texts.js";
 
@@ -64,11 +63,10 @@ export class View {
     this.stage.setAttribute("aria-label", _("Image"));
     // What is said, each in a paragraph of its own
     for (const name of ["waiting", "why", "progress", "original", "suggestion", "chosen", "stock"]) this[name] = make("p", { class: name });
-    for (const name of ["notice", "dropped", "status"]) this[name] = make("p", { class: name, role: "status" });
+    for (const name of ["notice", "status"]) this[name] = make("p", { class: name, role: "status" });
     this.cover = button("", { class: "cover", "data-enter": "own", onclick: () => this.command(this.covered) });
     this.pass = button(_("Skip this image"), { class: "pass quiet", "data-enter": "own", onclick: () => this.command("pass") });
-    this.over = make("div", { class: "over" }, this.why, this.cover, this.pass);
-    this.over.hidden = true;
+    this.over = make("div", { class: "over", hidden: true }, this.why, this.cover, this.pass);
     this.frame = make("div", { class: "frame" }, this.stage, this.waiting, this.over, this.notice);
   }
 
@@ -78,21 +76,16 @@ export class View {
     this.buildLabels();
     this.pad = task.valenceArousal ? new Pad((axis, value) => session.feel(axis, value)) : null;
     this.choices = make("div", { class: "choices" }, this.groups, this.pad?.element);
-    this.kinds = make("div", { class: "kinds", role: "group", "aria-label": _("Other answers") });
-    for (const kind of KINDS) {
+    this.kinds = make("div", { class: "kinds", role: "group", "aria-label": _("Other answers") }, ...KINDS.map((kind) => {
       const { key, name } = COMMAND.get(kind);
-      const chip = this.chip(_(name), key, () => command(kind));
-      chip.classList.add("quiet");
-      this.chips.set(`kind:${kind}`, chip);
-      this.kinds.append(chip);
-    }
+      return this.chip(`kind:${kind}`, { command: kind }, { key, name: _(name) }, "chip quiet");
+    }));
     this.note = make("input", {
-      type: "text", class: "note", dir: "auto", maxlength: "2000", placeholder: _("What is wrong with the image?"),
+      type: "text", class: "note", hidden: true, dir: "auto", maxlength: "2000", placeholder: _("What is wrong with the image?"),
       "aria-label": _("Note"), oninput: () => session.setNote(this.note.value),
       // An empty note keeps the focus: people go on typing it, and what they type must not become answers.
       onkeydown: keys({ Enter: () => command("save"), Escape: () => this.stage.focus({ preventScroll: true }) }),
     });
-    this.note.hidden = true;
     const does = (what, looks = "quiet") => {
       const { key, name } = COMMAND.get(what);
       return button(_(name), { class: looks, "aria-keyshortcuts": key === " " ? "Space" : mirrored(key), onclick: () => command(what) });
@@ -105,25 +98,19 @@ export class View {
   }
 
   buildLabels() {
-    const groups = new Map();
-    for (const each of this.labels) {
-      const members = groups.get(each.group) ?? make("div", { class: "members" });
-      if (!groups.has(each.group)) {
-        groups.set(each.group, members);
-        this.groups.append(make("div", { class: "group" }, each.group ? make("span", { class: "heading" }, each.group) : null, members));
-      }
-      const chip = this.chip(each.name, each.key, () => this.session.click({ label: each.label }), each);
-      if (each.tone) chip.dataset.tone = each.tone;
-      this.chips.set(`label:${each.label}`, chip);
-      members.append(chip);
+    for (const [group, members] of Map.groupBy(this.labels, (each) => each.group)) {
+      const chips = members.map((each) => this.chip(`label:${each.label}`, { label: each.label }, each));
+      const heading = group ? make("span", { class: "heading" }, group) : null;
+      this.groups.append(make("div", { class: "group" }, heading, make("div", { class: "members" }, ...chips)));
     }
   }
 
-  chip(text, key, act, { meaning = null, language: lang = null } = {}) {
-    const chip = button("", { class: "chip", "aria-pressed": "false", "aria-keyshortcuts": key, title: meaning, onclick: act });
-    chip.replaceChildren(...(key ? [make("kbd", { "aria-hidden": "true" }, key)] : []),
-      make("span", { class: "mark", "aria-hidden": "true" }, "✓"), make("span", { class: "name", dir: "auto", lang }, text),
-      make("span", { class: "strength" }));
+  chip(id, meant, { name, key, meaning, tone, language: lang }, looks = "chip") {
+    const chip = button(key ? make("kbd", { "aria-hidden": "true" }, key) : null, {
+      class: looks, "aria-pressed": "false", "aria-keyshortcuts": key, title: meaning, "data-tone": tone, onclick: () => this.session.click(meant),
+    }, make("span", { class: "mark", "aria-hidden": "true" }, "✓"), make("span", { class: "name", dir: "auto", lang }, name),
+    make("span", { class: "strength" }));
+    this.chips.set(id, chip);
     return chip;
   }
 
@@ -135,9 +122,8 @@ export class View {
     this.asked = make("div", { class: "asked", role: "group", "aria-labelledby": "question" },
       this.question, this.original, this.suggestion, this.came);
     this.alerts = make("div", { class: "alerts" });
-    this.says = make("div", { class: "says" }, this.dropped, this.status, this.stock, this.alerts);
-    this.beside = make("div", { class: "beside", tabindex: "0", role: "region", "aria-label": _("Instructions") });
-    this.beside.hidden = !task.study;
+    this.says = make("div", { class: "says" }, this.status, this.stock, this.alerts);
+    this.beside = make("div", { class: "beside", hidden: !task.study, tabindex: "0", role: "region", "aria-label": _("Instructions") });
   }
 
   buildHelp() {
@@ -215,7 +201,6 @@ export class View {
   draw() {
     this.drawItem();
     this.drawSelection();
-    this.drawNotices();
     this.drawState();
   }
 
@@ -253,6 +238,7 @@ export class View {
 
   drawState() {
     const { task, root, session } = this;
+    say(this.notice, session.notice === null ? "" : _(NOTICES[session.notice]));
     const over = session.item === null && session.finished; // nothing is asked any more
     root.dataset.over = String(over);
     this.saveButton.disabled = over;
@@ -276,13 +262,6 @@ export class View {
     this.pass.hidden = warning === "" || Boolean(task.practice);
     this.stage.dataset.veiled = String(veiled || session.paused || !session.held);
     this.stage.dataset.warned = String(veiled && Boolean(session.item.warning));
-  }
-
-  drawNotices() {
-    const { notice, early } = this.session;
-    say(this.notice, notice === null ? "" : _(NOTICES[notice]));
-    say(this.dropped, early.dropped === 0 ? "" : ngettext("{n} key came before the image was visible and was not counted.",
-      "{n} keys came before the image was visible and were not counted.", early.dropped));
   }
 
   // How far one is, in a sentence and as a part of the whole, where that is known.
@@ -330,7 +309,7 @@ export class View {
     const { session } = this;
     const alerts = new Map(); // by name: what is said, and what happens once it was read
     if (this.task.study && session.warned) alerts.set("checks", [[_(CHECKS)], () => session.understood()]);
-    for (const entry of session.conflicts) {
+    for (const entry of session.past.filter(({ conflict }) => conflict)) {
       const told = { image: entry.item.image, answer: this.inWords(entry.answer) };
       alerts.set(`conflict ${entry.event}`, [
         [_("Answered differently elsewhere under your name: image {image}, {answer}. Both answers are kept, and the lead decides.", told)],
@@ -361,8 +340,7 @@ export class View {
     return list([_(COMMAND.get(kind)?.name ?? String(kind)), ...flagged]);
   }
 
-  // Zoom. Large images are shrunk to fit. Small photographs are enlarged smoothly, at most twice; drawings by a whole
-  // number.
+  // Zoom. An image is as large as there is room for it; close by it needs twice the room, or is as large as its file.
 
   // point: what to have in the middle where it is larger than its place, in parts of the image; else what is there now.
   fit(point = this.middle) {
@@ -370,10 +348,8 @@ export class View {
     if (!picture) return;
     picture.alt = _("The image to label");
     const room = Math.min(this.stage.clientWidth / picture.naturalWidth, this.stage.clientHeight / picture.naturalHeight);
-    const fits = room < 1 ? room : picture.dataset.drawing === "true" ? Math.floor(room) : Math.min(room, 2);
-    const scale = this.zoom === "fit" ? fits : Math.max(fits * 2, 1);
+    const scale = this.zoom === "fit" ? room : Math.max(2 * room, 1);
     picture.style.inlineSize = `${Math.max(Math.round(picture.naturalWidth * scale), 1)}px`;
-    picture.style.imageRendering = scale >= 2 && picture.dataset.drawing === "true" ? "pixelated" : "auto";
     this.stage.dataset.zoom = this.zoom;
     const { scrollWidth, clientWidth, scrollHeight, clientHeight } = this.stage;
     this.stage.scrollTo(scrollWidth * point[0] - clientWidth / 2, scrollHeight * point[1] - clientHeight / 2);
@@ -392,6 +368,38 @@ export class View {
   toggleHelp() {
     if (this.help.open) this.help.close();
     else this.help.showModal();
+  }
+}
+
+// Valence and arousal: a slider for each. Without an answer it has no thumb.
+class Pad {
+  // feel(axis, value) is told of a choice, value from -1 to 1 or null.
+  constructor(feel) {
+    const slider = (axis, name) => make("input", {
+      type: "range", min: "-1", max: "1", step: "0.05", "aria-label": name, oninput: (event) => feel(axis, Number(event.target.value)),
+      onpointerup: (event) => event.target.blur(), // the next arrow goes back to the image before
+    });
+    this.valence = slider("valence", _("unpleasant to pleasant"));
+    this.arousal = slider("arousal", _("calm to excited"));
+    this.clear = button(_("Not given"), {
+      class: "clear", onclick: () => {
+        feel("valence", null);
+        feel("arousal", null);
+      },
+    });
+    const axis = (low, input, high) => make("label", { class: "axis" }, make("span", {}, low), input, make("span", {}, high));
+    this.element = make("div", { class: "pad", role: "group", "aria-label": _("How the image feels") },
+      axis(_("unpleasant"), this.valence, _("pleasant")), axis(_("calm"), this.arousal, _("excited")), this.clear);
+  }
+
+  draw(valence, arousal) {
+    for (const [input, value] of [[this.valence, valence], [this.arousal, arousal]]) {
+      input.value = value ?? 0;
+      input.dataset.set = String(value !== null);
+      input.setAttribute("aria-valuetext", value === null ? _("not given") : number(value, 2));
+    }
+    this.clear.disabled = valence === null && arousal === null;
+    this.clear.textContent = this.clear.disabled ? _("Not given") : _("Take it back");
   }
 }
 

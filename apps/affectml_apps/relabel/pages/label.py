@@ -1,16 +1,15 @@
 """The page where images are labelled: the door, consent, and then the component."""
 
-from collections.abc import Callable
-
 import streamlit as st
 
-from affectml_annotation.languages import _, marked, ngettext
+from affectml_annotation.languages import _, marked
 from affectml_apps.relabel import component, queries
 from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.pages.who import ask_who, may_see_lead_pages, offer_to_leave, who_is_there
 from affectml_apps.relabel.speaking import chooser
+from affectml_apps.relabel.sync import NotAllowed, has_agreed
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import controlled, plain, problem
+from affectml_apps.text import problem, sentence
 
 RECORDED = marked(
     "This task records your answers, when and in which language you gave them and how many seconds you took. Nothing "
@@ -27,40 +26,23 @@ def draw() -> None:
     if who is None:
         ask_who()
         return
-    person = queries.person(task.store, who)
-    if person is None and task.file.invited_only:
-        text = _(
-            "“{name}” is not among the people invited to this task. Ask the lead for an invitation, or use the name "
-            "you were invited under.",
-            name=who,
-        )
-        _outside(_("Not invited"), text, problem)
-        if may_see_lead_pages():
+    try:
+        agreed = has_agreed(task, who)
+    except NotAllowed as error:
+        reading_width()
+        chooser(task.offered())
+        st.title(_("You cannot take part"))
+        problem(sentence(error))
+        offer_to_leave()
+        if may_see_lead_pages() and queries.person(task.store, who) is None:
             st.write(TO_LEADS)
-    elif who in task.store.closed():
-        text = _("{name}, the lead has closed your entry to this task. Your answers so far are kept.", name=plain(who))
-        _outside(_("Closed"), text)
-    elif person is not None and person.withdrawn_at is not None:
-        text = _(
-            "{name}, you have withdrawn from this task. Nothing more is shown, and your answers are not used.",
-            name=plain(who),
-        )
-        _outside(_("Withdrawn"), text)
-    elif person is None or person.consented_at is None:
-        _ask_consent(task, who)
-    else:
+        return
+    if agreed:
         st.html(component.CLIENT / "label.css")
         chooser(task.offered(who))
-        component.mount(task, who, _round(task, who))
-
-
-def _outside(title: str, why: str, tell: Callable[[str], object] = st.info) -> None:
-    """The page of somebody who may not label."""
-    reading_width()
-    chooser(current().offered())
-    st.title(title)
-    tell(why)
-    offer_to_leave()
+        component.mount(task, who, queries.round_for(task.store, who, inline_second=task.file.page.blind_first))
+    else:
+        _ask_consent(task, who)
 
 
 def _ask_consent(task: LabelTask, who: str) -> None:
@@ -81,30 +63,3 @@ def _ask_consent(task: LabelTask, who: str) -> None:
         task.store.invite([who])  # nobody is in the task before they agreed, whatever name an address holds
         task.store.consent(who)
         st.rerun()
-
-
-def _round(task: LabelTask, who: str) -> int:
-    """The round to label: the one they chose, else the first, or a further one where only that has images for them."""
-    further = queries.further_rounds(task.store, who, inline_second=task.file.page.blind_first)
-    if not further:
-        return 1
-    st.html(component.CLIENT / "rounds.css")  # the component is that much lower
-    names = {1: _("First look")} | {number: _further(purpose, left) for number, purpose, left in further}
-
-    def choose(number: int) -> None:
-        st.session_state["round"] = number
-
-    number: int = st.session_state.get("round", 0)
-    if number not in names:
-        number = 1 if queries.left_for(task.store, who, 1) else further[0][0]
-    st.segmented_control(
-        _("Round"), list(names), format_func=names.__getitem__, label_visibility="collapsed",
-        **controlled("rounds", number, choose, names),
-    )  # fmt: skip
-    return number
-
-
-def _further(purpose: str, left: int) -> str:
-    if purpose == "second":
-        return ngettext("Second looks: {n} left", "Second looks: {n} left", left)
-    return ngettext("Second round: {n} left", "Second round: {n} left", left)

@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from affectml.people.erasing import erase_people
-from affectml_annotation import DatabaseAway
+from affectml_annotation import DatabaseAway, aggregate
 from affectml_annotation.agreement.by_group import pooled_words
 from affectml_annotation.erasing import erase_people as erase_from_store
 from affectml_annotation.erasing import erasures_asked
@@ -49,12 +49,7 @@ def draw() -> None:
         _pay(task, rows)
     if task.is_study:
         _erasures(task, asked)
-        with section(), folded("Who changed what"):
-            changes = overview.changes(task.store).rename(columns={"at": "when (UTC)"})
-            changes["what"] = [
-                ", ".join(f"{name}: {value}" for name, value in each.items()) for each in changes["what"]
-            ]
-            table(changes)
+    _changes(task)
 
 
 def _answers(task: LabelTask, judgements: pd.DataFrame) -> None:
@@ -67,7 +62,7 @@ def _answers(task: LabelTask, judgements: pd.DataFrame) -> None:
         for line in apart:
             st.caption(plain(sentence(line)))
     with section():
-        votes = lead.shares_csv(judgements, task.file.labels)
+        votes = lead.as_csv(aggregate(judgements, task.file.labels).table())
         if words := pooled_words(judgements):
             st.write(plain(words))
         download("Download votes per image (CSV)", votes, "votes.csv")
@@ -154,6 +149,15 @@ def _erasures(task: LabelTask, asked: list[str]) -> None:
         sure = st.checkbox("I have read this, and erase them for good", key="sure-" + "-".join(asked))
         missing = "" if sure and chosen else "Choose who, and tick that you have read this."
         submit("Erase", partial(_erase, task, chosen), ERASED, missing=missing)
+
+
+@section()
+def _changes(task: LabelTask) -> None:
+    changes = overview.changes(task.store).rename(columns={"at": "when (UTC)"})
+    if len(changes):
+        with folded("Who changed what"):
+            what = [", ".join(f"{name}: {value}" for name, value in each.items()) for each in changes["what"]]
+            table(changes.assign(what=what))
 
 
 def _erase(task: LabelTask, people: list[str]) -> None:

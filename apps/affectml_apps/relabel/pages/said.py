@@ -143,7 +143,7 @@ def _second_round(task: LabelTask, images: list[str]) -> None:
         submit(
             "Open a second round",
             lambda: task.store.open_round("discussion", wanted),
-            f"A second round is open with {so_many(len(wanted), 'image')}. People find it on their page.",
+            f"A second round is open with {so_many(len(wanted), 'image')}. It comes first on people's pages.",
             missing="" if wanted else "Choose the images of the second round first.",
         )
 

@@ -1,14 +1,11 @@
 """The task's file on the page: by three answers, or all of it."""
 
-from datetime import UTC, datetime
 from functools import partial
-from itertools import pairwise
 
 import streamlit as st
 
 from affectml_annotation.store.setup import question_stays
-from affectml_annotation.store.versions import Version, all_versions
-from affectml_annotation.study.file import changed_keys
+from affectml_annotation.store.versions import newest
 from affectml_annotation.study.folder import as_yaml
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import folded, section, submit
@@ -16,11 +13,10 @@ from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import LabelTask
 
 COME = {False: "Anybody who gives a name", True: "Only people who were invited"}  # by invited_only
-LATEST = 5  # versions that are told
 
 
 def draw(task: LabelTask) -> None:
-    """Draw it below a page: the answers that most tasks need, then the file with everything, and its versions."""
+    """Draw it below a page: the answers that most tasks need, then the file with everything."""
     st.subheader("The task")
     _short(task)
     with folded("The task's file"):
@@ -57,12 +53,12 @@ def _short(task: LabelTask) -> None:
 
 @section()
 def _file(task: LabelTask) -> None:
-    versions = task.store.database.reading(all_versions)
+    version = task.store.database.reading(newest)
     if "task-file" not in st.session_state:  # what was opened stays until it is saved or the page is left
-        st.session_state["task-file"] = "\n".join(as_yaml(versions[0].file))
-        st.session_state["task-file-version"] = versions[0].number
+        st.session_state["task-file"] = "\n".join(as_yaml(version.file))
+        st.session_state["task-file-version"] = version.number
     st.write("All that the task is; behind each key stands what it means. `affectml label show` writes the same.")
-    if versions[0].file.is_study:
+    if version.file.is_study:
         st.info(
             "A study runs here. When it is started again, study.yaml goes before what is saved here: write it there, "
             "too (`affectml label show > OUT/study.yaml`)."
@@ -72,21 +68,9 @@ def _file(task: LabelTask) -> None:
         since = st.session_state["task-file-version"]
         save = partial(lead.save, task, text, since=since, by=lead_name())
         submit("Save the file", lambda: _forget_text(save()), "Saved: version {}.")
-    st.text("\n".join(_history(versions)))
 
 
 def _forget_text(saved: object) -> object:
     """Open the file afresh next time."""
     st.session_state.pop("task-file", None)
     return saved
-
-
-def _history(versions: list[Version]) -> list[str]:
-    """The latest versions, in a line each: when, and which keys changed."""
-    files = [version.file for version in versions]
-    keys = [", ".join(changed_keys(before, now)) or "texts" for now, before in pairwise(files)] + ["the first"]
-    told = zip(versions[:LATEST], keys, strict=False)
-    return [
-        f"Version {version.number}, {datetime.fromtimestamp(version.at / 1000, UTC):%Y-%m-%d %H:%M} UTC: {what}"
-        for version, what in told
-    ]

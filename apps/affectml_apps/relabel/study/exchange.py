@@ -45,7 +45,7 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
         visit = visit_now(task, who)
         if visit.phase == "images" and labels_now(visit):
             reply |= next_images(task, who, message, None)
-            over = not reply["items"] and "problem" not in reply and "leaving" not in message
+            over = not reply["items"] and "problem" not in reply
             if over and (message.get("finish") is True or not reply["done"]):
                 visits.finish_images(task.store, who)
         now = screen(task.store, who, current())
@@ -116,7 +116,7 @@ def file_for(task: LabelTask, who: str, name: str, language: str) -> str | None:
     now = screen(task.store, who)
     if image_id is None or (visit.phase == PRACTICE and image_id not in now.practice):
         return None
-    if visit.phase != PRACTICE and queries.assigned_file(task.store, who, image_id) is None:
+    if visit.phase != PRACTICE and not queries.is_assigned(task.store, who, image_id):
         return None
     instead = {one.image: one.images.get(language, one.image) for one in now.file.dictated}
     return queries.file_of(task.store, instead.get(image_id, image_id))
