@@ -241,7 +241,7 @@ def test_that_no_label_applies_is_decided_only_by_saying_so(answered):
         ("progress", "relabel.lead.people", ["Images that still need people", "Invite people", "The task"]),
         ("said", "relabel.pages.said.krippendorff_alpha", ["Image by image", "Conflicts: 1 open"]),
         ("said", "relabel.lead.answers_to", ["Add this decision", "Open a second round", "Conflicts: 1"]),
-        ("out", "relabel.lead.out_words", ["Download the answers", "Into the data set"]),
+        ("out", "relabel.lead.out_words", ["Download the answers", "Into a table"]),
     ],
 )
 def test_a_part_that_fails_says_so_in_its_place_and_hides_nothing_below(answered, monkeypatch, module, broken, below):
