@@ -100,7 +100,7 @@ def settings_of(task: aa.Task) -> dict:
     return same | {
         "labels": list(task.labels), "construct": task.about, "taxonomy": task.taxonomy or None,
         "lease_seconds": task.lease_seconds, "check_rate": task.checks.rate, "repeat_rate": task.repeats.rate,
-        "repeat_gap": task.repeats.gap, "control_share": task.page.control, "chip_order": task.page.chips,
+        "repeat_gap": task.repeats.gap, "chip_order": task.page.chips,
     }  # fmt: skip
 
 

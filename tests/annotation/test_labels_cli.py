@@ -171,10 +171,9 @@ def test_a_task_is_a_file_that_is_shown_changed_and_assigned(run, demo, tmp_path
         assert "images wait for 5 people each; to lower that, add --lower" in error
     for line, why in BAD_FILES.items():
         assert why in run("label", "assign", "--db", db, *file(tmp_path, line), fails=True)
-    run("label", "assign", "--db", db, "--lower", *file(tmp_path, "overlap: 2", "page: {blind_first: true}"))
+    run("label", "assign", "--db", db, "--lower", *file(tmp_path, "overlap: 2", "page: {intensity: true}"))
     with LabelStore(db) as store:  # what the file leaves out stays
-        assert store.task == first.but(page={"blur": True, "blind_first": True}, backups={"days": 0})
-        assert "second" in set(store.rounds()["purpose"])
+        assert store.task == first.but(page={"blur": True, "intensity": True}, backups={"days": 0})
         assert len(store.database.reading(all_versions)) == 3
     init = ("label", "init", demo.root, "--db", tmp_path / "s.db", *file(tmp_path, STUDY))
     assert BAD_FILES[STUDY] in run(*init, fails=True)
