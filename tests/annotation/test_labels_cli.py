@@ -181,7 +181,7 @@ def test_a_task_is_a_file_that_is_shown_changed_and_assigned(run, demo, tmp_path
 
 STUDY = "recruit: {panel: links}"
 BAD_FILES = {
-    "overlap: yes": "expected a whole number",
+    "overlap: yes": "expected a valid integer, but this is True",
     "backups: {days: -1}": "more.yaml: backups.days: expected greater than or equal to 0, but this is -1",
     "backup: {days: 1}": "more.yaml: no key 'backup' here; did you mean 'backups'?",
     "skips: 99999999999": "less than or equal to 1000000, but this is",
