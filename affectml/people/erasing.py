@@ -146,8 +146,9 @@ def erase_people(
 
     with ExitStack() as stack:
         stores = [stack.enter_context(LabelStore(own, must_exist=True))] if db or holds_task(Path(own)) else []
-        for store in stores if wait is not None else ():
-            store.database.wait_at_most(wait)
+        for store in stores:
+            if wait is not None:
+                store.database.wait_at_most(wait)
         known = {who for people_of_run in files for who in people_of_run.ids}
         done = erasing.erase_people(people, stores=stores, folder=opened.root, elsewhere=known, then=then, near=near)
     return ErasedPeople(**vars(done), learned=learned, targets=targets)

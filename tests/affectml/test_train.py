@@ -29,7 +29,7 @@ from affectml.runs import RunFolder
 from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, plan_run, prepare, train_run
 
-from .checks import GOLDEN, answered, edit, refused
+from .checks import GOLDEN, answered, edit, refused, single
 
 SLOW = {"contrastive"}  # fixtures, and so all that asks for them
 
@@ -155,7 +155,7 @@ def test_a_run_has_its_number_when_it_is_whole_and_never_anothers(run, demo, spe
     assert sorted(path.name for path in Path("runs").iterdir()) == ["data-001", "data-002", "data-003"]
 
 
-def test_single_labels_with_multilabel_are_trained_as_single_positives_and_it_is_said(single, demo, train, tmp_path):
+def test_single_labels_with_multilabel_are_trained_as_single_positives_and_it_is_said(demo, train, tmp_path):
     said = []
     run = train(single(demo, tmp_path / "d"), say=said.append)
     assert "single labels are not negatives" in said[0]
@@ -345,7 +345,7 @@ WAYS_OUT = [
 
 
 @pytest.mark.parametrize(("data", "words", "says"), WAYS_OUT)
-def test_on_the_command_line_the_way_out_is_one_line(told, single, parted, spec, tmp_path, data, words, says):
+def test_on_the_command_line_the_way_out_is_one_line(told, parted, spec, tmp_path, data, words, says):
     folder = parted if data == "parted" else single(parted, tmp_path / "one label")
     said = told("train", folder, "--encoder", spec, "--out", tmp_path / "run", *words, "--threads", 1, code=2)
     assert says in said.splitlines()[-1]
