@@ -16,7 +16,7 @@ from affectml.errors import BadDataset, BadInput, UnknownLabel
 from affectml_annotation import Answer, BadExport, LabelStore, Task, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
-from .checks import GOLDEN, edit, evaluated, one_target, refused
+from .checks import GOLDEN, edit, evaluated, files_of, one_target, refused
 
 
 def write(folder: Path, content: dict[str, list[object]], kind: str, values: str, **more: object) -> Dataset:
@@ -95,21 +95,15 @@ def test_no_path_or_link_leaves_the_data_sets_folder(tmp_path, data, file):
     refused(BadDataset, "leaves", data.image_path, file)
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.json"
-    write_json(path, {"old": 1})
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert json.loads(path.read_text()) == {"old": 1}
-    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
-
-
-def test_a_folder_appears_whole_or_not_at_all(tmp_path):
-    with pytest.raises(RuntimeError), new_folder(tmp_path / "out") as folder:
-        (folder / "half").write_text("x")
-        raise RuntimeError
-    assert list(tmp_path.iterdir()) == []
+def test_a_write_that_fails_leaves_the_old_file_and_no_half_of_a_folder(tmp_path):
+    write_json(tmp_path / "a.json", {"old": 1})
+    before = files_of(tmp_path)
+    for begin, place in ((replacing, "a.json"), (new_folder, "out")):
+        with pytest.raises(RuntimeError), begin(tmp_path / place) as temporary:
+            (temporary / "half" if begin is new_folder else temporary).write_text("half")
+            raise RuntimeError
+    assert files_of(tmp_path) == before
+    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_what_a_killed_command_left_of_a_file_is_taken_away_and_nothing_that_somebody_writes(tmp_path):

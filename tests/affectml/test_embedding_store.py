@@ -101,8 +101,7 @@ def test_unreadable_images_are_listed_counted_and_tried_again(tmp_path, encoder,
     assert (embed_dataset(dataset, encoder).done, files_of(summary.store.folder)) == (0, before)
 
 
-def test_an_image_that_could_not_be_opened_is_tried_again_though_its_size_stays(tmp_path, encoder, monkeypatch):
-    dataset = noise_set(tmp_path / "d", 3)
+def test_an_image_that_could_not_be_opened_is_tried_again_though_its_size_stays(dataset, encoder, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("affectml.embeddings.embed.read_image", Mock(side_effect=BadInput("no permission")))
         says = "none of its 3 images could be read; the first: no permission"
@@ -125,14 +124,20 @@ def test_a_file_that_changes_is_embedded_anew_and_one_that_goes_keeps_its_embedd
     assert ensure_embeddings(dataset, None, threads=1, say=print).ids.tolist() == summary.store.ids.tolist()
 
 
-def test_rows_without_a_file_are_named(tmp_path, encoder):
-    dataset = add_row(noise_set(tmp_path / "d", 3), image_id="remote", url="https://example.org/a.jpg")
+def test_rows_without_a_file_are_named(dataset, encoder):
+    dataset = add_row(dataset, image_id="remote", url="https://example.org/a.jpg")
     dataset = add_row(dataset, image_id="nothing")
     summary = embed_dataset(dataset, encoder)
     assert (summary.done, summary.url_only, summary.no_image) == (3, ["remote"], ["nothing"])
     alone = rewrite(dataset, dataset.images[dataset.images["file"].isna()])
     says = r"no image file to embed by local-dir:.*\(1 rows with a url only, 1 with neither\); its embeddings \(.*\)"
     refused(BadDataset, says + " are by another encoder; `affectml import fetch .*d`", embed_dataset, alone, encoder)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Three images."""
+    return noise_set(tmp_path / "d", 3)
 
 
 @pytest.fixture
@@ -262,8 +267,7 @@ def no_file_larger_than(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
 
 
-def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path, encoder):
-    dataset = noise_set(tmp_path / "d", 3)
+def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path, dataset, encoder):
     (dataset.root / "embeddings").write_text("a file")
     says = r"cannot write there \(.*\), and embeddings are kept beside the images"
     refused(BadDataset, says, embed_dataset, dataset, encoder)
@@ -278,15 +282,13 @@ def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path,
     assert EmbeddingStore.for_dataset(more).ids.tolist() == store.ids.tolist() == ["i0", "i2"]
 
 
-def test_two_identities_are_never_mixed(tmp_path, encoder):
-    dataset = noise_set(tmp_path / "d", 3)
+def test_two_identities_are_never_mixed(dataset, encoder):
     edit(embed_dataset(dataset, encoder).store.folder / "encoder.json", identity={"activation": "gelu"})
     says = r"another encoder \(activation: quickgelu, not gelu\).*cannot be mixed"
     refused(BadDataset, says, embed_dataset, dataset, encoder)
 
 
-def test_which_store_a_spec_means(tmp_path, spec, encoder):
-    dataset = noise_set(tmp_path / "d", 3)
+def test_which_store_a_spec_means(dataset, spec, encoder):
     fp32 = embed_dataset(dataset, encoder).store.folder
     bf16 = embed_dataset(dataset, load_encoder(spec, precision="bf16")).store.folder
     refused(BadDataset, f"several embedding stores.*{fp32.name}, {bf16.name}", EmbeddingStore.for_dataset, dataset)
@@ -298,8 +300,7 @@ def test_which_store_a_spec_means(tmp_path, spec, encoder):
 
 
 def test_changed_weights_do_not_pass_for_the_old_ones(tmp_path, tiny_clip):
-    dataset = noise_set(tmp_path / "d", 2)
-    model = Path(shutil.copytree(tiny_clip, tmp_path / "model"))
+    dataset, model = noise_set(tmp_path / "d", 2), Path(shutil.copytree(tiny_clip, tmp_path / "model"))
     embed_dataset(dataset, f"local-dir:{model}")
     moved = Path(shutil.copytree(model, tmp_path / "moved"))
     assert len(EmbeddingStore.for_dataset(dataset, f"local-dir:{moved}").ids) == 2
@@ -310,8 +311,8 @@ def test_changed_weights_do_not_pass_for_the_old_ones(tmp_path, tiny_clip):
     assert len(EmbeddingStore.for_dataset(dataset, f"local-dir:{model}").ids) == 2
 
 
-def test_texts_are_encoded_once(tmp_path, spec, encoder):
-    store = embed_dataset(noise_set(tmp_path / "d", 2), encoder).store
+def test_texts_are_encoded_once(dataset, spec, encoder):
+    store = embed_dataset(dataset, encoder).store
     refused(EncoderUnavailable, "these 2 texts are not cached", store.text_features, None, ["joy", "fear"])
     factory = Mock(return_value=encoder)
     first = store.text_features(factory, ["joy", "fear"])
@@ -355,22 +356,20 @@ def test_a_damaged_store_says_which_file(tmp_path, encoder, monkeypatch):
     refused(BadDataset, "so it is no embedding store", EmbeddingStore.open, tmp_path / "nothing")
 
 
-def test_the_command_prints_what_was_done(told, tmp_path, spec):
-    dataset = noise_set(tmp_path / "d", 3)
+def test_the_command_prints_what_was_done(told, dataset, spec):
     (dataset.root / "images/1.png").write_bytes(b"not an image")
     words = ["embed", dataset.root, "--encoder", spec, "--threads", "1"]
-    shown = told(*words)
+    shown = " ".join(told(*words).split())
     assert "images/s" in shown
-    assert "images/1.png: not an image" in " ".join(shown.split())
+    assert "images/1.png: not an image" in shown
     content = json.loads(told(*words, "--json"))
-    assert (content["done"], content["skipped_existing"]) == (0, 2)
-    assert content["unreadable"][0]["image_id"] == "i1"
-    assert len(content["fingerprint"]) == 64
+    done = content["done"], content["skipped_existing"], content["unreadable"][0]["image_id"]
+    assert (*done, len(content["fingerprint"])) == (0, 2, "i1", 64)
 
 
-def test_a_file_outside_the_data_set_is_not_read(tmp_path, encoder):
-    dataset = add_row(noise_set(tmp_path / "d", 2), image_id="x", file="../secret.png")
-    refused(BadDataset, r"'\.\./secret\.png' leaves the data set's folder", embed_dataset, dataset, encoder)
+def test_a_file_outside_the_data_set_is_not_read(dataset, encoder):
+    outside = add_row(dataset, image_id="x", file="../secret.png")
+    refused(BadDataset, r"'\.\./secret\.png' leaves the data set's folder", embed_dataset, outside, encoder)
     assert not (dataset.root / "embeddings").exists()
 
 
@@ -383,11 +382,9 @@ def test_what_a_kill_left_beside_the_last_part_goes_though_nothing_is_left_to_ma
     assert files_of(folder) == before
 
 
-def test_texts_are_embedded_where_they_cannot_be_cached(tmp_path, encoder, monkeypatch):
-    store = embed_dataset(noise_set(tmp_path / "d", 3), encoder).store
-    before = sorted(store.folder.iterdir())
-
-    full = OSError(errno.EROFS, "Read-only file system")
+def test_texts_are_embedded_where_they_cannot_be_cached(dataset, encoder, monkeypatch):
+    store = embed_dataset(dataset, encoder).store
+    before, full = sorted(store.folder.iterdir()), OSError(errno.EROFS, "Read-only file system")
     monkeypatch.setattr("affectml.embeddings.store.write_json", Mock(side_effect=full))
     found = store.text_features(lambda: encoder, ["joy", "fear"])
     np.testing.assert_array_equal(found, encoder.encode_texts(["joy", "fear"]).numpy())

@@ -1,14 +1,15 @@
 """The right weights with the right activation and preprocessing, or an error that says which; images; affect-tiny."""
 
 import hashlib
-import importlib.util
 import json
 import pickle
+import runpy
 import shutil
 import socket
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
@@ -444,19 +445,15 @@ FOLDER = Path(affectml.__file__).parent / "encoders" / "affect_tiny"
 
 @pytest.fixture(scope="module")
 def recipe():
-    """The training script as a module."""
-    script = FOLDER.parents[2] / "scripts" / "train_affect_tiny.py"
-    spec = importlib.util.spec_from_file_location("train_affect_tiny", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """What the training script has."""
+    return SimpleNamespace(**runpy.run_path(str(FOLDER.parents[2] / "scripts" / "train_affect_tiny.py")))
 
 
 def test_the_folder_is_small_enough_for_the_wheel():
     assert sum(file.stat().st_size for file in FOLDER.iterdir()) <= 9_000_000
 
 
-def test_the_file_holds_finite_halves_and_open_clip_loads_exactly_them(caplog):
+def test_the_file_holds_finite_halves_open_clip_loads_exactly_them_and_the_readmes_say_how_many(caplog):
     stored = load_file(FOLDER / "open_clip_model.safetensors")
     assert all(tensor.dtype == torch.float16 and tensor.isfinite().all() for tensor in stored.values())
     model, _ = open_clip.create_model_from_pretrained(f"local-dir:{FOLDER}")
@@ -464,14 +461,9 @@ def test_the_file_holds_finite_halves_and_open_clip_loads_exactly_them(caplog):
     loaded = model.state_dict()
     assert loaded.keys() == stored.keys()
     assert all(torch.equal(loaded[name].half(), stored[name]) for name in stored)
-
-
-def test_the_readmes_say_how_large_it_is():
-    model, _ = open_clip.create_model_from_pretrained(f"local-dir:{FOLDER}")
     whole = sum(x.numel() for x in model.parameters()) / 1e6
-    first = (FOLDER.parents[2] / "README.md").read_text(encoding="utf-8")
-    assert f"a {whole:.1f} M-parameter CLIP" in first
-    assert f"A CLIP of {whole:.1f} million parameters" in (FOLDER / "README.md").read_text(encoding="utf-8")
+    for file, says in (("README.md", "a {:.1f} M-parameter CLIP"), (FOLDER / "README.md", "A CLIP of {:.1f} million")):
+        assert says.format(whole) in (FOLDER.parents[2] / file).read_text(encoding="utf-8")
 
 
 def test_only_tokens_of_its_words_have_a_row(recipe):

@@ -148,10 +148,15 @@ def server(running, monkeypatch):
 
 
 @pytest.fixture
-def listing(tmp_path):
-    """`listing(urls)`: a data set of these urls, a path standing for one at photos.example."""
+def listing(tmp_path, server):
+    """`listing(urls)`: a data set of these urls, a path standing for one at photos.example.
+
+    Of a dict the server has what is listed: by path a page, or the content of one.
+    """
 
     def make(urls, **columns):
+        for path, page in urls.items() if isinstance(urls, dict) else ():
+            server.pages[path] = page if callable(page) else answering(200, page)
         whole = [f"http://photos.example{url}" if url.startswith("/") else url for url in urls]
         table = pd.DataFrame({"image_id": [f"i{n}" for n in range(len(urls))], "url": whole, **columns})
         write_dataset(tmp_path / "mydata", DatasetMeta(name="mydata"), table, {})
@@ -228,9 +233,8 @@ def test_a_picture_is_asked_for_by_all_of_its_address(server, listing):
 
 
 def test_what_is_asked_says_who_asks_and_takes_no_cookie_and_no_compression(server, listing):
-    server.serves("/a", picture(1), set_cookie="id=7")
-    server.serves("/b", picture(2), set_cookie="id=7")
-    affectml.fetch(listing(["/a", "/b"]), **QUICK, per_host=1, contact="me@example.org")
+    folder = listing({path: answering(200, picture(1), set_cookie="id=7") for path in ("/a", "/b")})
+    affectml.fetch(folder, **QUICK, per_host=1, contact="me@example.org")
     for _, _, headers in server.log:
         assert headers["User-Agent"] == f"affectml/{affectml.__version__} (me@example.org)"
         assert headers["Accept-Encoding"] == "identity"
@@ -238,10 +242,8 @@ def test_what_is_asked_says_who_asks_and_takes_no_cookie_and_no_compression(serv
 
 
 def test_a_hash_that_is_listed_must_be_that_of_what_comes(server, listing):
-    for n in (0, 1):
-        server.serves(f"/{n}", picture(n))
     right = hashlib.sha256(picture(0)).hexdigest()
-    folder = listing(["/0", "/1"], sha256=[right.upper(), right])
+    folder = listing({f"/{n}": picture(n) for n in (0, 1)}, sha256=[right.upper(), right])
     assert affectml.fetch(folder, **QUICK).images == 1
     assert {row["image_id"]: kind_of(row) for row in failures(folder)} == {"i1": ("another picture", "no")}
 
@@ -311,15 +313,14 @@ STALLING = [
 ]
 
 
-@pytest.mark.parametrize(("pages", "limits"), [(NOT_COMING, {}), (STALLING, {"timeout": 0.1, "deadline": 0.5})])
+@pytest.mark.parametrize(("pages", "limits"), [(NOT_COMING, {}), (STALLING, {"timeout": 0.1, "deadline": 1.0})])
 def test_what_does_not_come_leaves_nothing_behind_and_says_why_and_whether_to_try_again(server, listing, pages, limits):
     """What is no picture whatever it is called, a server that breaks off, lies or stalls, and what it answers."""
-    paths = [f"/{n}.jpg" for n in range(len(pages))]
-    server.pages.update({path: page for path, (page, *_) in zip(paths, pages, strict=True)})
-    missing = only_failures(listing(paths), max_mb=0.25, per_host=8, **limits)
-    for path, failure, (_, reason, *expected) in zip(paths, missing.values(), pages, strict=True):
+    folder = listing({f"/{n}.jpg": page for n, (page, *_) in enumerate(pages)})
+    missing = only_failures(folder, max_mb=0.25, per_host=8, **limits)
+    for n, (failure, (_, reason, *expected)) in enumerate(zip(missing.values(), pages, strict=True)):
         assert failure["reason"].startswith(reason)
-        assert [failure["again"], server.asked[path]] == expected
+        assert [failure["again"], server.asked[f"/{n}.jpg"]] == expected
 
 
 def test_what_fails_in_passing_comes_at_the_next_try(server, listing):
@@ -340,8 +341,7 @@ def test_a_pause_that_a_host_asks_for_is_kept_for_all_of_its_images(server, list
         first = count == 1 and handler.server.asked.total() == 1
         handler.answer(503, retry_after=1) if first else handler.answer(200, picture(1))
 
-    server.pages.update({"/a": page, "/b": page})
-    assert affectml.fetch(listing(["/a", "/b"]), **QUICK | {"max_wait": 1.1}, per_host=1).images == 2
+    assert affectml.fetch(listing({"/a": page, "/b": page}), **QUICK | {"max_wait": 1.1}, per_host=1).images == 2
     first, second, _ = (when for when, _, _ in server.log)
     assert second - first >= 0.95
 
@@ -409,9 +409,7 @@ INWARD = [
 def test_addresses_and_ports_that_are_not_public_are_never_connected_to(server, listing, monkeypatch, redirected):
     monkeypatch.setitem(NAMES, "localhost", ["127.0.0.1"])
     server.serves("/a", picture(1))
-    pages = {f"/to{n}": redirecting(to) for n, to in enumerate(INWARD)}
-    server.pages.update(pages)
-    folder = listing(list(pages) if redirected else INWARD)
+    folder = listing({f"/to{n}": redirecting(to) for n, to in enumerate(INWARD)} if redirected else INWARD)
     affectml.fetch(folder, **QUICK)
     address, port = ("not a public address", "no"), ("not a public port", "no")
     assert Counter(map(kind_of, failures(folder))) == {address: len(INWARD) - 1, port: 1}
@@ -452,8 +450,7 @@ def test_any_text_is_a_url_or_fails(text, redirected):
 
 
 def test_a_redirect_to_something_else_is_not_followed(server, listing):
-    server.pages.update({f"/{n}": redirecting(to) for n, to in enumerate(ODD[:6])})
-    refused = only_failures(listing(list(server.pages)))
+    refused = only_failures(listing({f"/{n}": redirecting(to) for n, to in enumerate(ODD[:6])}))
     assert {kind_of(failure)[0] for failure in refused.values()} == {"not a web address", "not a url"}
     assert server.reached == NAMES["photos.example"] * len(server.reached)
 
@@ -485,8 +482,7 @@ def test_redirects_are_followed_so_far(server, listing):
 def test_neither_a_name_that_changes_its_address_after_the_check_nor_a_proxy_is_followed(server, listing, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    server.serves("/a", picture(1))
-    assert affectml.fetch(listing(["/a"]), **QUICK).images == 1
+    assert affectml.fetch(listing({"/a": picture(1)}), **QUICK).images == 1
     assert (server.looked_up, server.reached) == (["photos.example"], NAMES["photos.example"])
 
 
@@ -525,9 +521,7 @@ def test_certificates_of_ones_own_are_taken_and_none_is_said_so(listing, monkeyp
 
 
 def test_the_next_run_asks_for_what_may_come_and_for_all_when_told_to(server, listing):
-    server.pages["/busy"] = answering(503)
-    server.serves("/html", HTML)
-    folder = listing(["/gone", "/busy", "/html"])
+    folder = listing({"/gone": answering(404), "/busy": answering(503), "/html": HTML})
     affectml.fetch(folder, **QUICK)
     assert server.asked == {"/gone": 1, "/busy": 3, "/html": 1}
 
@@ -585,8 +579,7 @@ def test_images_that_lead_out_of_the_data_set_are_not_written(server, listing, t
 
 
 def test_it_runs_where_a_loop_runs_as_in_a_notebook(server, listing):
-    server.serves("/a", picture(1))
-    folder = listing(["/a"])
+    folder = listing({"/a": picture(1)})
 
     async def cell():
         return affectml.fetch(folder, **QUICK)
@@ -613,8 +606,7 @@ def test_a_column_of_mine_that_holds_no_hashes_is_not_written_over(server, listi
 
 
 def test_the_command_says_what_came_and_why_the_rest_did_not(server, listing, told):
-    server.serves("/a", picture(1))
-    folder = listing(["/a", "/gone", "/lost"])
+    folder = listing({"/a": picture(1), "/gone": answering(404), "/lost": answering(404)})
     command = ["import", "fetch", str(folder), "--delay", "0"]
     said = told(*command)
     assert "status 404" in said
@@ -650,9 +642,7 @@ def test_no_answer_ends_the_download_of_others(server, listing, monkeypatch):
         handler.wfile.write(damaged_answer(int(handler.path[1:])))
         handler.close()
 
-    urls = [f"/{seed}" for seed in range(60)]
-    server.pages.update(dict.fromkeys(urls, page))
-    folder = listing(urls)
+    folder = listing({f"/{seed}": page for seed in range(60)})
     limits = {"timeout": 0.5, "deadline": 1.0, "max_wait": 0.0, "tries": 1, "per_host": 16}
     done = affectml.fetch(folder, **QUICK | limits)
     assert done.images > 3

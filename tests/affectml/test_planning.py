@@ -169,7 +169,7 @@ def test_a_label_nobody_chose_is_left_out_of_the_mean():
 def test_studies_turn_out_as_planned(monkeypatch):
     """`benchmarks/planning.py`, a few of its simulated studies, planned from pilots of people like theirs."""
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
-    printed = import_module("planning").of_studies(argparse.Namespace(runs=15, alphas=20))
+    printed = import_module("planning").of_studies(argparse.Namespace(runs=30, alphas=40))
     (line,) = (text for text in printed if text.startswith("| all "))
     holds, covers, widths = ([float(part) for part in cell.split(",")] for cell in line.split("|")[2:5])
     assert len(holds) == len(covers) == len(widths) == 3  # from pilots of 8, 20 and 60
