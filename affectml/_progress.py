@@ -52,29 +52,3 @@ def track(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
         for item in items:
             yield item
             bar.advance()
-
-
-class Watch:
-    """Who watches a training, given wherever it takes `say`: what is said, how far it is, and what it cost.
-
-    One of your own extends this and answers to what it wants to know; a function in its place is told the lines alone.
-    """
-
-    def __init__(self, say: Say = lambda line: None) -> None:
-        self._say = say
-
-    @classmethod
-    def of(cls, say: Say) -> "Watch":
-        """Itself, or a function with bars where somebody watches."""
-        return say if isinstance(say, Watch) else cls(say)
-
-    def __call__(self, line: str) -> None:
-        """What a user should know."""
-        self._say(line)
-
-    def bar(self, what: str, total: int | None, unit: str) -> Progress:
-        """How far it is; see Progress for the arguments."""
-        return Progress(what, total, unit)
-
-    def cost(self, step: str, seconds: float) -> None:
-        """What a step cost, once it has ended: "embed", "fit", "evaluate" and what else run.json's `seconds` has."""

@@ -13,18 +13,15 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-from affectml._progress import Watch
-
 # codecarbon's ways to know a processor's energy, and not to guess it
 _COUNTERS = {"intel_rapl", "intel_power_gadget", "windows_emi", "raspberry", "powermetrics", "applesiliconchip"}
 _NOT_LEARNED = ("texts", "features", "labels")  # of a head's arrays
 
 
 class Footprint:
-    """Meters one job from here to `close`, whose steps come one after the other; `watch` is told of each."""
+    """Meters one job from here to `close`, whose steps come one after the other."""
 
-    def __init__(self, watch: Watch | None = None) -> None:
-        self._watch = watch or Watch()
+    def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._tracker = _tracker()
 
@@ -36,7 +33,6 @@ class Footprint:
             yield
         finally:
             self.seconds[name] = time.perf_counter() - start
-            self._watch.cost(name, self.seconds[name])
 
     def close(self) -> None:
         """Stop codecarbon and its threads."""

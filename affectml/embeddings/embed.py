@@ -13,7 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from affectml import parts
-from affectml._progress import Say, Watch
+from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets
 from affectml.embeddings._stream import embedded
 from affectml.embeddings.store import EmbeddingStore
@@ -166,7 +166,7 @@ def embed_dataset(
         store = EmbeddingStore.open(store.folder)
     if store.unmade:
         images = sum(len(ids) for _, ids in store.unmade)
-        bar = Watch.of(say).bar("embedding", images, "images") if progress else nullcontext()
+        bar = Progress("embedding", images, "images") if progress else nullcontext()
         try:
             with bar as shown, writing(store.folder):
                 done = _make(store, items, encoder, say, images=images, bar=shown, **how)

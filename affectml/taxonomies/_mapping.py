@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from affectml.errors import NoMapping
 from affectml.taxonomies.taxonomy import Taxonomy
@@ -78,7 +78,7 @@ class Mapping:
         several = (self.matrix > 0).sum(axis=1) > 1
         return tuple(label for label, on in zip(self.origin.labels, several, strict=True) if on)
 
-    def map_distribution(self, distribution: Any) -> Any:
+    def map_distribution(self, distribution: ArrayLike) -> Floats:
         """Shares of the origin's labels as shares of the target's; a row keeps the mass that is not dropped.
 
         Exact where people chose one label each, and for a model's probabilities; rates are not shares, see
@@ -88,14 +88,14 @@ class Mapping:
             distribution: [N, S].
 
         Returns:
-            [N, T], an array or a tensor as it came.
+            [N, T].
 
         Raises:
             NoMapping: there is not a column per label.
         """
-        return _like(self._columns(distribution, "shares") @ self.matrix, distribution)
+        return self._columns(distribution, "shares") @ self.matrix
 
-    def map_sets(self, sets: Any) -> Any:
+    def map_sets(self, sets: ArrayLike) -> Floats:
         """Sets of the origin's labels as sets of the target's: a label is in where any that leads to it is.
 
         A set of dropped labels only becomes the empty set: no target label applies.
@@ -104,13 +104,13 @@ class Mapping:
             sets: 0/1 [N, S].
 
         Returns:
-            0/1 [N, T], an array or a tensor as it came.
+            0/1 [N, T].
 
         Raises:
             NoMapping: a label is shared among several (half a label is in no set), or there is not a column per label.
         """
         self._refuse_split("sets")
-        return _like((self._columns(sets, "sets") @ self.matrix > 0).astype(np.float64), sets)
+        return (self._columns(sets, "sets") @ self.matrix > 0).astype(np.float64)
 
     def map_judgements(self, judgements: "pd.DataFrame") -> "pd.DataFrame":
         """A judgement table with the target's labels; votes counted from it are exact for every target label.
@@ -158,7 +158,7 @@ class Mapping:
             out[name] = pd.Series(largest, index=out.index, dtype=object)
         return out
 
-    def bound_rates(self, rates: Any) -> tuple[Any, Any]:
+    def bound_rates(self, rates: ArrayLike) -> tuple[Floats, Floats]:
         """What the origin's rates alone say of the target's.
 
         A parent's rate is the share of people who chose any child. Rates do not say who chose several, so it is
@@ -175,15 +175,10 @@ class Mapping:
             NoMapping: a label is shared among several, or there is not a column per label.
         """
         self._refuse_split("rates")
-        given = self._columns(rates, "rates")
-        low = np.full((len(given), len(self.target)), np.nan)
-        high = low.copy()
-        for t, column in enumerate(self.matrix.T):
-            children = np.flatnonzero(column)
-            if len(children):
-                low[:, t] = given[:, children].max(axis=1, initial=-np.inf)
-                high[:, t] = np.minimum(1.0, given[:, children].sum(axis=1))
-        return _like(low, rates), _like(high, rates)
+        given, leads = self._columns(rates, "rates"), self.matrix > 0
+        low = np.stack([given[:, children].max(axis=1, initial=-np.inf) for children in leads.T], axis=1)
+        reached = leads.any(axis=0)
+        return np.where(reached, low, np.nan), np.where(reached, np.minimum(1.0, given @ leads), np.nan)
 
     def lines(self) -> list[str]:
         """What a report prints: path, choices, drops and unreachable labels, a line each."""
@@ -211,7 +206,7 @@ class Mapping:
             "unreachable": list(self.unreachable),
         }
 
-    def _columns(self, values: Any, what: str) -> Floats:
+    def _columns(self, values: ArrayLike, what: str) -> Floats:
         table = np.asarray(values, dtype=np.float64)
         if table.ndim != 2 or table.shape[1] != len(self.origin):
             raise NoMapping(
@@ -237,13 +232,3 @@ def _largest(
     if strengths is None or len(strengths) != len(names):
         return None
     return [max(s for name, s in zip(names, strengths, strict=True) if to[name] == label) for label in mapped]
-
-
-def _like(result: Floats, given: Any) -> Any:
-    """`result` as a tensor where one was given: of its dtype if that is a float, else of the default one."""
-    if type(given).__module__.partition(".")[0] != "torch":
-        return result
-    import torch
-
-    dtype = given.dtype if given.dtype.is_floating_point else torch.get_default_dtype()
-    return torch.as_tensor(result).to(dtype)

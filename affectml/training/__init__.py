@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 
-from affectml._progress import Say, Watch
+from affectml._progress import Say
 from affectml.footprint import Footprint
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.fit import fit, judge
@@ -34,7 +34,7 @@ def train_run(
     Args:
         config: what to train; see TrainConfig.
         out: the folder to write; it must not exist yet, or be empty. None takes the next free runs/NAME-NNN.
-        say: called with each line for the user; a `Watch` also hears how far the training is and what it cost.
+        say: called with each line for the user.
         writers: see `write`; `affectml.train` and the command hand the report's.
 
     Returns:
@@ -45,7 +45,7 @@ def train_run(
     """
     started = time.perf_counter()
     plan = plan_run(config, out=out, say=say)
-    with closing(Footprint(Watch.of(say))) as meter:
+    with closing(Footprint()) as meter:
         with meter.step("embed"):
             prepared = prepare(plan, say)
         with meter.step("fit"):
@@ -57,4 +57,4 @@ def train_run(
 
 
 __all__ = ["fit", "judge", "open_or_draw", "plan_run", "prepare", "text_encoder", "train_run", "write"]
-__all__ += ["DEMO", "Judged", "Plan", "Prepared", "TrainConfig", "Watch", "Writers"]
+__all__ += ["DEMO", "Judged", "Plan", "Prepared", "TrainConfig", "Writers"]

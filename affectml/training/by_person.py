@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from affectml._progress import Say, Watch
+from affectml._progress import Progress
 from affectml.errors import BadInput, option
 from affectml.heads import ByPersonHead, ImageEffects, Material, PersonAnswers, choose_thresholds
 from affectml.heads.by_person import ByPersonConfig, as_by_person
@@ -81,7 +81,7 @@ CELLS = (
 )
 
 
-def judge_by_person(judged: Judged, say: Say) -> Evaluation:
+def judge_by_person(judged: Judged) -> Evaluation:
     """What was found of a training, and of the people whom its head tells apart.
 
     Of the head only its options are taken: everything is fitted and chosen anew without the people that are judged.
@@ -90,8 +90,6 @@ def judge_by_person(judged: Judged, say: Say) -> Evaluation:
     people and other images, or groups of them, see `two_way_interval`. A cell of fewer than two of either is absent.
     Answers of seen people about new images are judged by several fits each. The fact by_person has by cell the numbers
     of people, images and answers, and groups where images have some.
-
-    say: a `Watch` is told how far it is.
     """
     panel, head, rows = _Panel(judged.prepared), as_by_person(judged.systems.model), judged.evaluation.rows()
     generator = torch.Generator().manual_seed(judged.prepared.plan.config.seed)
@@ -99,7 +97,7 @@ def judge_by_person(judged: Judged, say: Say) -> Evaluation:
     fold = torch.full((len(answered),), -1)
     fold[answered] = torch.randperm(int(answered.sum()), generator=generator) % FOLDS
     tables: list[pd.DataFrame] = []
-    with Watch.of(say).bar("judging by person", FOLDS, "folds") as bar:
+    with Progress("judging by person", FOLDS, "folds") as bar:
         for k in range(FOLDS):
             tables += _Fold(panel, head, fold == k, generator).scores()
             bar.advance()

@@ -132,4 +132,4 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
             rows.add("prevalence", part[label], label=label, **key)
     facts = {"split_notes": list(split.notes), "warnings": [f"On the test images {little}"] if little else []}
     judged = Judged(prepared, systems, answers, evaluation.with_(rows.rows, **facts))
-    return replace(judged, evaluation=judge_by_person(judged, say)) if plan.config.by_person else judged
+    return replace(judged, evaluation=judge_by_person(judged)) if plan.config.by_person else judged

@@ -8,7 +8,7 @@ import torch
 
 from affectml._files import try_folder
 from affectml._options import options_of
-from affectml._progress import Say, Watch
+from affectml._progress import Progress, Say
 from affectml.data import Dataset, check_new
 from affectml.data.choose import SEVERAL, choose_target
 from affectml.data.splits import check_labels, own_parts, split_dataset
@@ -150,5 +150,5 @@ def open_or_draw(path: str | Path | None, say: Say) -> Dataset:
         return Dataset.open(DEMO)
     from affectml.demo_set import write_demo
 
-    with Watch.of(say).bar("painting", 2000, "images") as bar:
+    with Progress("painting", 2000, "images") as bar:
         return write_demo(DEMO, images=2000, seed=0, progress=bar.advance)

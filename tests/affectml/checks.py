@@ -95,6 +95,17 @@ def noise_set(folder: Path, count: int = 6) -> Dataset:
     return pictures_alone(folder, files, image_id=[f"i{number}" for number in range(count)])
 
 
+def single(demo, out):
+    """A copy of a demo set with one label per image, the first of the most chosen."""
+    shutil.copytree(demo, out)
+    table = pd.read_parquet(out / "targets-emotions.parquet")
+    labels = [column for column in table if column not in ("image_id", "n")]
+    most = np.eye(len(labels), dtype=np.int64)[table[labels].to_numpy().argmax(axis=1)]
+    table[["image_id"]].assign(**dict(zip(labels, most.T, strict=True))).to_parquet(out / "targets-emotions.parquet")
+    edit(out / "dataset.json", targets={"emotions": {"kind": "single", "values": "indicator", "vote_rule": None}})
+    return out
+
+
 # What runs and people say of images
 
 

@@ -4,7 +4,6 @@ import importlib
 import itertools
 import json
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,27 +19,23 @@ TINY_CONFIG = {
 }
 
 
-def clip_folder(folder: Path, config: dict[str, Any], preprocess: dict[str, Any]) -> Path:
-    """Fill a folder for `local-dir:` with a CLIP of this configuration and random weights."""
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for `local-dir:` of random weights, with QuickGELU and a preprocessing of its own."""
     import open_clip
     import torch
     from safetensors.torch import save_file
 
+    folder = tmp_path_factory.mktemp("tiny-clip")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = open_clip.CLIP(**config)
+        model = open_clip.CLIP(**TINY_CONFIG)
     weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
     save_file(weights, folder / "open_clip_model.safetensors")
-    content = {"model_cfg": config, "preprocess_cfg": preprocess}
+    preprocess = {"size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "interpolation": "bilinear"}
+    content = {"model_cfg": TINY_CONFIG, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(content))
     return folder
-
-
-@pytest.fixture(scope="session")
-def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for `local-dir:`, with QuickGELU and a preprocessing of its own."""
-    preprocess = {"size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "interpolation": "bilinear"}
-    return clip_folder(tmp_path_factory.mktemp("tiny-clip"), TINY_CONFIG, preprocess)
 
 
 @pytest.fixture(scope="session")
@@ -97,28 +92,6 @@ def told(command: Callable[..., tuple[int, str, str]]) -> Callable[..., str]:
         return err if code else out
 
     return call
-
-
-@pytest.fixture
-def single() -> Callable[[Path, Path], Path]:
-    """`single(demo, out)`: a copy of a demo set with one label per image, the first of the most chosen."""
-
-    def copied(demo: Path, out: Path) -> Path:
-        import numpy as np
-        import pandas as pd
-
-        from .checks import edit
-
-        shutil.copytree(demo, out)
-        table = pd.read_parquet(out / "targets-emotions.parquet")
-        labels = [c for c in table.columns if c not in ("image_id", "n")]
-        most = np.eye(len(labels), dtype=np.int64)[table[labels].to_numpy().argmax(axis=1)]
-        one = table[["image_id"]].assign(**dict(zip(labels, most.T, strict=True)))
-        one.to_parquet(out / "targets-emotions.parquet")
-        edit(out / "dataset.json", targets={"emotions": {"kind": "single", "values": "indicator", "vote_rule": None}})
-        return out
-
-    return copied
 
 
 @pytest.fixture

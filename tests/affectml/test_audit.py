@@ -1,4 +1,4 @@
-"""What deserves a second look: odd answers, people, copies and labels that were planted, and nothing where none was."""
+"""What deserves a second look: what was planted, and nothing where nothing was; and what files promise."""
 
 import errno
 import itertools
@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 import affectml
-from affectml.auditing import CHECKS, _expect, write_audit
+from affectml.auditing import CHECKS, _expect, audit_files, write_audit
 from affectml.auditing import _checks as checks
 from affectml.auditing._expect import EDGE, Expected, Said, expect, read_said, surprise
 from affectml.data import DatasetMeta, write_dataset
 from affectml.duplicates import Copy, Duplicates
 from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
-from affectml_annotation import Panel
+from affectml_annotation import LabelStore, Panel, Task
 
-from .checks import one_target, pictures_alone, refused
+from .checks import edit, files_of, one_target, pictures_alone, refused
 
 NAMES = np.array([f"i{at:03d}" for at in range(1000)], dtype=object)
 plant_faults = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "faults.py"))["plant_faults"]
@@ -270,12 +270,11 @@ def test_page_and_tables_say_the_same_and_load_nothing(audit, tmp_path, monkeypa
     assert pd.read_parquet(parquet)["evidence"].tolist() == audit.table["evidence"].tolist()
     assert '<th scope="col" class="prose">evidence</th>' in text  # breaks its lines
     write_audit(audit, tmp_path)  # over the earlier one
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = files_of(tmp_path)
     monkeypatch.setattr(pd.DataFrame, "to_parquet", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
-    with pytest.raises(OSError, match="No space") as refused:
+    with pytest.raises(OSError, match="No space") as full:
         write_audit(replace(audit, notes=("another",)), tmp_path)
-    assert refused.value.filename == str(tmp_path / "audit.parquet")
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert (full.value.filename, files_of(tmp_path)) == (str(tmp_path / "audit.parquet"), before)
 
 
 def test_counts_are_not_forgotten_for_a_few_single_answers(tmp_path):
@@ -291,3 +290,115 @@ def test_shares_of_nobody_knows_how_many_people_are_not_checked(tmp_path):
     found = affectml.audit(made)
     assert len(found.table) == 0
     assert "answers are not checked" in " ".join(found.notes)
+
+
+# What the files promise
+
+
+@pytest.fixture(scope="module")
+def whole(demo_set):
+    """A folder with a data set, embedded; read only."""
+    return demo_set(images=20, seed=3, embedded=True).root.parent
+
+
+@pytest.fixture
+def place(whole, tmp_path):
+    """A copy of it, to break."""
+    shutil.copytree(whole, tmp_path / "place")
+    return tmp_path / "place"
+
+
+def wrong(folder: Path) -> dict[str, str]:
+    """What is wrong, by promise."""
+    return {each.promise: "\n".join(each.wrong) for each in audit_files(folder) if each.wrong}
+
+
+def first_twice(table):
+    return pd.concat([table, table.iloc[:1]])
+
+
+def nan_in_it(content: bytes) -> bytes:
+    return content[:128] + b"\xff" * 8 + content[136:]  # behind numpy's header
+
+
+def damage(folder: Path, file: str, change: object) -> None:
+    """Write a file anew, changed: None takes it away, bytes take its place, and of JSON these keys are others."""
+    path = next(folder.glob(file))
+    if change is None:
+        path.unlink()
+    elif isinstance(change, bytes):
+        path.write_bytes(change)
+    elif isinstance(change, dict):
+        edit(path, **change)
+    elif path.suffix == ".parquet":
+        change(pd.read_parquet(path)).to_parquet(path)
+    else:
+        path.write_bytes(change(path.read_bytes()))
+
+
+# A file of the copy, what is done to it, and the promise with the words that say so.
+STORE = "embeddings/*/"
+FEW = {"selections": {"few": {"file": "few.parquet"}}}
+FAULTS = [
+    ("dataset.json", b"{", "dataset.json describes", "not valid JSON"),
+    ("dataset.json", FEW, "few.parquet holds selection few", "no such file"),
+    ("images.parquet", b"PAR1", "images.parquet", "Parquet"),
+    ("images.parquet", first_twice, "images.parquet names each", "two rows"),
+    ("images/*", None, "every image file can be read", "no such file"),
+    ("images/*", lambda content: content[:200], "every image file can be read", "cannot be read whole"),
+    ("targets-emotions.parquet", lambda t: t.assign(n=1), "emotions.parquet holds target", "more votes than people"),
+    ("annotations.parquet", lambda t: t.iloc[200:], "target emotions counts answers that are there", "make it again"),
+    ("annotations.parquet", first_twice, "annotations.parquet", "same person, image"),
+    ("annotators.parquet", first_twice, "annotators.parquet", "two rows"),
+    (f"{STORE}list-*.parquet", None, "the parts have a finite", "no list names its images"),
+    (f"{STORE}encoder.json", None, "encoder.json says", "no encoder.json there"),
+    (f"{STORE}part-*.npy", nan_in_it, "the parts have a finite", "is not finite"),
+    (f"{STORE}part-*.npy", lambda content: content[:99], "the lists say which image", "not a readable part"),
+    (f"{STORE}part-*.npy", lambda content: content[:-9], "the lists say which image", "does not end with what made it"),
+]
+
+
+def test_what_was_just_written_keeps_every_promise(whole):
+    before = files_of(whole)
+    assert len(audit_files(whole / "demo")) >= 4
+    assert (wrong(whole / "demo"), files_of(whole)) == ({}, before)
+
+
+def test_nothing_is_said_of_files_that_a_data_set_has_not_and_an_image_that_a_selection_alone_has_is_named(place):
+    for name in ("annotations", "annotators"):
+        (place / f"demo/{name}.parquet").unlink()
+        assert not any(each.promise.startswith(name) for each in audit_files(place / "demo"))
+    damage(place, "demo/dataset.json", FEW)
+    pd.DataFrame({"image_id": ["nobody", "000001"]}).to_parquet(place / "demo" / "few.parquet")
+    assert "image 'nobody' is not in images.parquet" in wrong(place / "demo")["few.parquet holds selection few"]
+
+
+@pytest.mark.parametrize(("file", "change", "promise", "words"), FAULTS)
+def test_a_broken_promise_is_told_by_name_with_the_file(place, file, change, promise, words):
+    damage(place / "demo", file, change)
+    (told,) = (said for name, said in wrong(place / "demo").items() if promise in name)
+    assert words in told
+    assert str(place / "demo") in told
+
+
+def test_the_command_ends_with_1_where_a_promise_is_broken_and_writes_nothing(place, command):
+    before, asked = files_of(place), ("audit", place / "demo", "--files")
+    code, out, _ = command(*asked)
+    assert (code, "promises are kept" in out, files_of(place)) == (0, True, before)
+    next(place.glob("demo/images/*")).unlink()
+    code, out, _ = command(*asked)
+    assert (code, "WRONG  every image file can be read" in out) == (1, True)
+    wrong = [each["promise"] for each in json.loads(command(*asked, "--json")[1])["promises"] if each["wrong"]]
+    assert wrong == ["every image file can be read"]
+    assert command(*asked, "--write-groups")[2] == "BadInput: --files writes nothing: leave out --write-groups\n"
+    code, _, said = command("audit", place, "--files")
+    assert (code, "no dataset.json there; name a data set or a label database" in " ".join(said.split())) == (2, True)
+
+
+def test_the_command_checks_a_label_database_too(tmp_path, command):
+    with LabelStore(tmp_path / "labels.db") as store:
+        store.init_task(Task(labels=("awe", "fear"), question="What do you feel?"), ["a", "b"])
+        assert command("audit", tmp_path / "labels.db", "--files")[0] == 0
+        with store.database.write() as connection:
+            connection.exec_driver_sql("UPDATE slot SET taken = 2")
+        assert command("audit", tmp_path / "labels.db", "--files", "--json")[0] == 1

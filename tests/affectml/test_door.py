@@ -1,7 +1,6 @@
 """`import affectml`: light, lazy, and all that a notebook needs."""
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import typer
 from PIL import Image
 
 import affectml
-from affectml._progress import Progress, track
+from affectml._progress import track
 from affectml.cli import app
 from affectml.errors import BadInput
 from affectml.heads import SigmoidHead
@@ -213,13 +212,3 @@ def test_where_nobody_watches_or_nothing_is_to_be_done_no_progress_is_drawn(caps
     monkeypatch.setattr("sys.stderr.isatty", lambda: watched)
     assert list(track(things, "counting", len(things), "numbers")) == things
     assert capsys.readouterr() == ("", "")
-
-
-def test_a_watched_bar_says_how_far_and_how_fast_and_is_gone_in_the_end(capsys, monkeypatch):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with Progress("counting", 4, "numbers") as bar:
-        bar.advance(3)
-        bar._bar.refresh()
-    drawn = re.split(r"[\r\n]+", capsys.readouterr().err)
-    assert any(re.match(r"counting:  75%.*3/4 .* numbers/s", line) for line in drawn)
-    assert drawn[-1] == ""

@@ -20,7 +20,7 @@ from affectml_annotation import label_sets
 from affectml_metrics import functional as F
 from affectml_metrics.table import find
 
-from .checks import answered, edit, refused
+from .checks import answered, edit, refused, single
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +240,7 @@ def test_answers_of_one_label_make_a_distribution_where_people_named_one(judge, 
     assert not any(f.found for f in found.where(metric="label_bias", label=None, system="drawn"))  # there is no bias
 
 
-def test_single_labels_of_a_published_set_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path, paintings, single):
+def test_single_labels_of_a_published_set_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path, paintings):
     one = Dataset.open(single(paintings.root, tmp_path / "single"))
     edit(one.root / "dataset.json", source=get_importer("oasis").about.source)
     targets = one.target("emotions")
@@ -286,7 +286,6 @@ REFUSED = [  # systems, with a file of answers on the data set; options; what is
     ("FILE", {"threads": 0}, "threads=0: expected 1 to 1,024"),
     ("FILE", {"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
     ("FILE", {"mapping": {"calm": "contentmnt"}}, "mapping=.* has no label 'contentmnt'; did you mean 'contentment'"),
-    ("FILE", {"sort": "set_f2"}, "sort='set_f2': no such metric; did you mean 'set_f1'"),
     ("FILE", {"groups": ("shape",)}, "'shapes'"),
     ("FILE", {"on": ()}, "answers in a file are judged on a data set: name it with on"),
     ("", {}, "which systems"),
@@ -295,7 +294,6 @@ REFUSED = [  # systems, with a file of answers on the data set; options; what is
     ("prior=RUN", {}, "prior is the name of another system"),
     ("=RUN", {}, "=.*run: expected NAME=PATH"),
     ("a=RUN a=RUN", {}, "the name of another system"),
-    ("RUN", {"groups": ("shapes",)}, "groups needs the data set: name it with on"),
     ("RUN", {"out": "OUT/x.pdf"}, r"expected a folder, or a file that ends in .html, .parquet"),
     ("RUN", {"trget": "emotions"}, "no option 'trget'; did you mean 'target'"),
     ("RUN", {"out": "FILE"}, "exists"),
@@ -305,7 +303,7 @@ REFUSED = [  # systems, with a file of answers on the data set; options; what is
     ("RUN", {"on": "DATA", "shape": "sets"}, "shape is for files of answers, and every system is a run: leave it out"),
     ("RUN", {"on": ("DATA", "OUT"), "gallery": True}, "gallery=True: a page of several data sets shows no images"),
     ("", {"train": "DATA", "heads": ("softmx",)}, "heads='softmx': no such head; did you mean 'softmax'"),
-    ("", {"train": "DATA", "on": "DATA", "sort": "set_f2"}, "no such metric; did you mean 'set_f1'"),
+    ("", {"train": "DATA", "on": "DATA", "sort": "set_f2"}, "sort='set_f2': no such metric; did you mean 'set_f1'"),
     ("", {"train": "DATA", "groups": ("shapes",)}, "groups needs the data set: name it with on"),
     ("", {"train": "DATA", "prompts": ("sentimet",)}, "no kind 'sentimet'; did you mean 'sentiment'"),
 ]

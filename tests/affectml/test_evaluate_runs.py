@@ -354,8 +354,8 @@ def test_a_run_that_is_there_is_taken_only_for_what_it_was_trained_on_and_how(cr
 
 @pytest.mark.slow
 def test_masses_of_every_distribution_head_add_up_and_who_cannot_learn_is_left_out(demo_set, tmp_path):
-    one = demo_set("one", images=100, seed=4, answers="one", taxonomy="mikels-8")
-    two, said = demo_set("two", images=100, seed=5, answers="one", taxonomy="polarity-2"), []
+    one = demo_set("one", images=60, seed=4, answers="one", taxonomy="mikels-8")
+    two, said = demo_set("two", images=60, seed=5, answers="one", taxonomy="polarity-2"), []
     found = affectml.evaluate(train=one, on=two, heads=("softmax", "kernel", "topk"), threads=1, out=tmp_path / "out",
                               say=said.append).evaluation  # fmt: skip
     systems = (f"{one.name}-softmax", f"{one.name}-kernel")

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
@@ -154,6 +154,7 @@ VIEWS = st.builds(
 
 
 @given(VIEWS)
+@settings(max_examples=10)  # each draws a view of eleven parts
 def test_an_address_gives_its_view_back(view):
     query = view.to_query()
     assert View.from_query(query) == view

@@ -180,9 +180,8 @@ def as_before(now: Evaluation, before: Evaluation) -> None:
     assert (both["_merge"] == "both").all(), both[both["_merge"] != "both"]
     for name in NUMBERS:
         np.testing.assert_allclose(both[name].astype(float), both[f"{name}_before"].astype(float), **TOLERANCE)
-    assert {name: now.facts[name] for name in ("split", "n", "rules")} == {
-        name: before.facts[name] for name in ("split", "n", "rules")
-    }
+    for name in ("split", "n", "rules"):
+        assert now.facts[name] == before.facts[name]
 
 
 @pytest.mark.parametrize("folder", DEMOS, ids=named)

@@ -53,11 +53,11 @@ def test_table_takes_its_options(classes):
     assert Dataset.open(classes / "out").meta.targets["distribution"].vote_rule == "set_split"
 
 
-def test_errors_are_left_to_the_command_line(classes):
-    with pytest.raises(BadInput, match=r"--map 'happy': expected a pair"):
-        run("folder", classes / "in", classes / "out", "--map", "happy")
-    refused(BadInput, r"'a' is both 'b' and 'c'", importers.parse_mapping, ["a=b", "a=c"])
-    assert importers.parse_list(None) is None
+@pytest.mark.parametrize(
+    ("pairs", "says"), [(["happy"], "--map 'happy': expected a pair"), (["a=b", "a=c"], "is both")]
+)
+def test_a_mapping_that_is_none_is_refused(pairs, says):
+    refused(BadInput, says, importers.parse_mapping, pairs)
 
 
 def test_a_written_data_set_sums_up_to_what_its_importer_said(classes):

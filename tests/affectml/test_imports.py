@@ -37,25 +37,6 @@ for name in package.__all__:
     assert not modules_after(everything) & {"affectml", "torch", *HEAVY}
 
 
-def private_modules(file: Path, root: Path):
-    """(module that imports, private module of ours that it imports) of every import in a file."""
-    importer = ".".join(file.relative_to(root).with_suffix("").parts)
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        named = []
-        if isinstance(node, ast.ImportFrom) and node.module is not None:
-            named = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            named = [alias.name for alias in node.names]
-        for name in named:
-            parts = name.split(".")
-            at = next((at for at, part in enumerate(parts) if part.startswith("_")), 0)
-            if at and parts[0] in ROOTS:
-                private = parts[: at + 1]
-                path = ROOTS[parts[0]].joinpath(*private)
-                if path.is_dir() or path.with_suffix(".py").exists():  # else it is a name in a module
-                    yield importer, ".".join(private)
-
-
 ROOT = Path(__file__).resolve().parents[2]
 ROOTS = {"affectml": ROOT, **{f"affectml_{name}": ROOT / name for name in ("annotation", "apps", "metrics")}}
 
@@ -65,10 +46,14 @@ def test_no_import_crosses_packages_into_a_private_module():
     inside, crossing = 0, []
     for package, root in ROOTS.items():
         for file in (root / package).rglob("*.py"):
-            for importer, private in private_modules(file, root):
-                own = importer.startswith(private.rpartition(".")[0] + ".")
-                inside += own
-                crossing += [] if own else [f"{importer} -> {private}"]
+            importer = ".".join(file.relative_to(root).with_suffix("").parts)
+            nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+            for named in (f"{node.module}.{alias.name}" for node in froms for alias in node.names):
+                home, _, private = named.partition("._")
+                if home.partition(".")[0] in ROOTS and private and not private.startswith("_"):
+                    inside += (own := importer.startswith(f"{home}."))
+                    crossing += [] if own else [f"{importer} -> {named}"]
     assert crossing == []
     assert inside > 500
 

@@ -1,18 +1,29 @@
-"""Parts: each made by one of those who share the work, and by another where that one is gone."""
+"""Parts: each made by one of those who share the work, and by another where that one is gone; workers of Ray."""
 
 import itertools
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 
-from affectml import parts
+import affectml
+from affectml import parts, ray_engine
+from affectml.demo_set import write_demo
+from affectml.embeddings import EmbeddingStore, embed_dataset
+from affectml.encoders import load_encoder
+from affectml.errors import BadDataset, BadInput, MissingExtra, command_line
 from affectml.parts import Claims
+from affectml.predicting.files import predict_to_file
+from affectml.predicting.predictor import Predictor
 from affectml_annotation.exchange.files import replacing
+
+from .checks import noise_set
+from .fuzz.reading import quiet
 
 HERE = f"{socket.gethostname()} {os.getpid()}"
 
@@ -129,3 +140,108 @@ def test_claims_beat_while_a_part_is_made(paths, monkeypatch, eventually):
         os.utime(held, (0, 0))
         assert eventually(lambda: held.stat().st_mtime > 0)
     assert list(paths[0].parent.iterdir()) == []
+
+
+# Workers of a local Ray cluster
+
+
+def test_without_ray_the_extra_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"--workers ray needs ray: pip install 'affectml\[ray\]'"), command_line():
+        ray_engine.with_workers(lambda threads: None, tmp_path, "*", None, quiet)
+
+
+def test_a_gpu_gets_the_processors_of_its_machine():
+    def cluster_of(*machines):
+        return Mock(nodes=lambda: [{"Alive": True, "Resources": machine} for machine in machines])
+
+    gpus = cluster_of({"CPU": 32.0, "GPU": 4.0}, {"CPU": 12.0, "GPU": 2.0}, {"CPU": 64.0})
+    assert ray_engine._room(gpus, None) == (6, 1, 6)
+    assert ray_engine._room(cluster_of({"CPU": 8.0}, {"CPU": 3.0}), 2) == (2, 0, 5)
+    with pytest.raises(BadInput, match="no machine of the Ray cluster has 9 CPUs"):
+        ray_engine._room(cluster_of({"CPU": 8.0}), 9)
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_a_cluster_that_does_not_answer_is_said_in_a_line(tmp_path, free_port, monkeypatch, scheme):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", f"{scheme}127.0.0.1:{free_port()}")
+    with pytest.raises(BadInput, match=r"--workers ray: no Ray cluster .*refused.*RAY_ADDRESS"), command_line():
+        ray_engine.with_workers(lambda threads: None, tmp_path, "*", None, quiet)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two workers on this machine."""
+    ray = pytest.importorskip("ray")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False,
+            _node_ip_address="127.0.0.1",
+        )  # fmt: skip
+        yield ray
+        ray.shutdown()
+
+
+@pytest.mark.slow
+def test_a_lost_worker_costs_its_part_and_all_files_are_those_of_one_process(cluster, tmp_path, spec, monkeypatch):
+    monkeypatch.setattr(parts, "SIZE", 10)
+    data = noise_set(tmp_path / "data", 60).root
+    (data / "images/3.png").write_bytes(b"not an image")
+    whole = Path(shutil.copytree(data, tmp_path / "whole"))
+    killed, before = tmp_path / "killed", ray_engine.with_workers
+
+    def once_killed(work, *given):
+        """The first worker that has embedded a part is killed before it is written; parts are of 10 images."""
+
+        def dying(threads: int) -> None:
+            import os
+            import signal
+
+            from affectml import parts
+            from affectml.embeddings import embed
+
+            parts.SIZE, write = 10, embed.write_part
+
+            def killing(*args, **options):
+                if not killed.exists():
+                    killed.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return write(*args, **options)
+
+            embed.write_part = killing
+            work(threads)
+
+        before(dying, *given)
+
+    monkeypatch.setattr(ray_engine, "with_workers", once_killed)
+    ray_engine.embed_with_ray(data, spec, precision="fp32", threads=None, say=quiet)
+    assert killed.exists()
+    summary = embed_dataset(data, load_encoder(spec, threads=1))
+    assert (summary.done, summary.skipped_existing, [row[0] for row in summary.unreadable]) == (0, 59, ["i3"])
+    alone = embed_dataset(whole, load_encoder(spec, threads=1)).store.folder
+    files = [{path.name: path.read_bytes() for path in store.iterdir()} for store in (summary.store.folder, alone)]
+    assert files[0] == files[1]
+    assert len(EmbeddingStore.open(alone).unmade) == 0
+
+    monkeypatch.chdir(tmp_path)
+    demo = write_demo(tmp_path / "demo", images=40, seed=3)
+    run = affectml.train(demo, multilabel=True, out=tmp_path / "run", encoder=spec, threads=1, say=quiet).folder
+    ray_engine.predict_with_ray(run, ["data/images"], Path("out.csv"), threads=1, say=quiet)
+    assert len(list(Path("out.csv.parts").glob("part-*.parquet"))) == 6
+    for name, calls in (("out.csv", 0), ("alone.csv", 6)):
+        with patch.object(Predictor, "predict", autospec=True, side_effect=Predictor.predict) as predict:
+            predict_to_file(run, ["data/images"], name, threads=1, say=quiet)
+        assert predict.call_count == calls
+    for ending in ("", ".unreadable.csv"):
+        assert Path(f"out.csv{ending}").read_bytes() == Path(f"alone.csv{ending}").read_bytes()
+
+
+@pytest.mark.slow
+def test_where_no_worker_comes_to_the_end_it_says_why(cluster, tmp_path):
+    def failing(threads: int) -> None:
+        raise ValueError("no weights here")
+
+    with pytest.raises(BadDataset, match=r"no worker came to the end \(no weights here\); what is done is kept"):
+        ray_engine.with_workers(failing, tmp_path, "*", None, quiet)

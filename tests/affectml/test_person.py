@@ -319,7 +319,7 @@ class TestFile:
     def test_where_people_cannot_be_written_the_run_is_kept_and_a_line_says_so(self, here, monkeypatch):
         full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
         monkeypatch.setattr("affectml.training.by_person.write_people", full)
-        judged = Mock(side_effect=lambda judged, say: judged.evaluation)  # of which the whole takes longest
+        judged = Mock(side_effect=lambda judged: judged.evaluation)  # of which the whole takes longest
         monkeypatch.setattr(sys.modules["affectml.training.fit"], "judge_by_person", judged)
         says = r"runs/again-people.safetensors could not be written \(No space.* kept in"
         refused(OSError, says, affectml.train, "mydata", multilabel=True, by_person=True, out="runs/again", say=print)

@@ -240,8 +240,7 @@ def test_labels_said_too_often_are_counted_where_that_is_beyond_chance():
     rows = [row("label_bias", v, "a", label=label, p=p) for label, v, p in tested]
     section = bias(found(*rows))
     assert section.sentence == "Of 3 labels, “a” names 2 more often or less often than people."
-    assert section.tables[0].rows[0] == ("awe", "+.100 ±.050")
-    assert section.tables[0].best == {(0, 1), (2, 1)}
+    assert (section.tables[0].rows[0], section.tables[0].best) == (("awe", "+.100 ±.050"), {(0, 1), (2, 1)})
     assert bias(found(rows[1])).sentence.startswith("No system is shown")
 
 
@@ -364,8 +363,7 @@ def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_pa
     # and no data set's name with nothing behind it
     assert sentence(page) == "By set_f1, “a” leads on one." == " ".join(terminal_lines(page))
     made = {section.name: section for section in sections(page)}
-    assert made["systems-1"].heading == "two: Every score"
-    assert made["systems-1"].tables[0].title == "all 9 images"
+    assert (made["systems-1"].heading, made["systems-1"].tables[0].title) == ("two: Every score", "all 9 images")
     assert made["systems-0"].folded
     assert made["disagreement-1"].sentence == ""
     source, _ = opened(write_report(page, NOBODY, tmp_path / "page.html"))
@@ -429,8 +427,7 @@ def test_a_page_of_plain_sections_opens_with_the_first_of_them(tmp_path):
     write_page(tmp_path / "p.html", plain, Shown("t", "h", ("x",), "c"), caveats=["careful", "more"])
     source, text = opened(tmp_path / "p.html")
     assert re.search(r"h\s+One\.\s+careful", text)
-    assert given(source, "id") == ["first", "two", "two-heading"]
-    assert given(source, "download") == ["first-t.tex"]
+    assert (given(source, "id"), given(source, "download")) == (["first", "two", "two-heading"], ["first-t.tex"])
 
 
 @pytest.fixture(scope="module")

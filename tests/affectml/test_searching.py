@@ -1,11 +1,10 @@
-"""How heads search: rows in blocks, the same fit wherever they are; settings of a hidden layer; linear weights."""
+"""How heads search: rows in blocks, the same fit wherever they are; settings of a hidden layer."""
 
 import itertools
 
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize
 from sklearn.base import clone
 
 from affectml import heads, parts
@@ -17,7 +16,7 @@ from affectml.errors import BadArray, BadDataset
 from affectml.heads import base, blocks, hidden, linear
 from affectml.heads.blocks import Blocks
 from affectml.heads.hidden import Racer
-from affectml.heads.linear import L2Path, Standardiser
+from affectml.heads.linear import Standardiser
 from affectml.heads.objective import Objective
 
 from .checks import refused
@@ -245,38 +244,3 @@ def test_features_that_are_left_out_are_counted_for_by_those_that_stay(monkeypat
     torch.testing.assert_close(values.unique(), torch.tensor([-4 / 3, 0.0, 4 / 3]))
     assert abs(float((values == 0).double().mean()) - 0.25) < 0.005
     assert (X.abs() == 1).all()
-
-
-def correlated(rows=400, columns=12, usual=(0.0, -3.0, -6.0), strength=2.0, seed=0):
-    """Standardised features that go together, and 0/1 for labels from common to rare."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(rows, columns)) @ rng.normal(size=(columns, columns))
-    X = (X - X.mean(axis=0)) / X.std(axis=0)
-    logits = strength * X @ rng.normal(size=(columns, len(usual))) / columns**0.5 + np.array(usual)
-    Y = rng.random(logits.shape) < 1 / (1 + np.exp(-logits))
-    return torch.from_numpy(X), torch.from_numpy(Y.astype(float))
-
-
-def loss(parameters, X, objective, l2):
-    """Mean loss with the pseudo row, and the penalty."""
-    even = objective.pseudo_row()
-    summed = objective.loss(X @ parameters[:-1] + parameters[-1]) + even.loss(parameters[-1:])
-    return summed / (objective.total + even.total) + l2 / 2 * parameters[:-1].square().sum()
-
-
-@pytest.mark.parametrize("l2", [0.3, 1e-3, 1e-6])
-@pytest.mark.parametrize("kind", ["sigmoid", "softmax"])
-def test_the_least_loss_is_scipys(kind, l2):
-    X, Y = correlated()
-    shares = (Y + 0.1) / (Y + 0.1).sum(dim=1, keepdim=True)
-    objective = Objective(shares, None) if kind == "softmax" else Objective(Y, 1 - Y)
-    path = L2Path(X, objective)
-
-    def by_scipy(flat):
-        parameters = torch.from_numpy(flat).reshape(path.parameters.shape).requires_grad_()
-        value = loss(parameters, X, objective, l2)
-        return float(value.detach()), torch.autograd.grad(value, parameters)[0].flatten().numpy()
-
-    least = minimize(by_scipy, path.parameters.flatten().numpy(), jac=True, method="BFGS", options={"gtol": 1e-9}).fun
-    path.step(l2)
-    assert float(loss(path.parameters, X, objective, l2)) == pytest.approx(least, abs=1e-8 * max(least, 1))

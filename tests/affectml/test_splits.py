@@ -20,7 +20,7 @@ from affectml.data.splits import filled, folds_of, pick, split_dataset, split_ta
 from affectml.errors import BadDataset, BadInput
 from affectml.training import plan_run, prepare
 
-from .checks import edit, refused
+from .checks import edit, refused, single
 
 LABELS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 
@@ -263,7 +263,7 @@ def test_a_file_that_changes_meanwhile_and_a_data_set_without_targets_are_refuse
     assert Dataset.open(data.root).images.equals(theirs)
 
 
-def test_train_without_a_split_goes_on_with_rare_labels_and_leaves_the_data_set_alone(demo_set, single, tmp_path):
+def test_train_without_a_split_goes_on_with_rare_labels_and_leaves_the_data_set_alone(demo_set, tmp_path):
     root, said = single(demo_set(images=40, seed=1).root, tmp_path / "set"), []
     before = (root / "images.parquet").read_bytes()
     run = affectml.train(root, encoder="affect-tiny", threads=1, l2=0.1, out=tmp_path / "run", say=said.append)

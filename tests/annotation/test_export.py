@@ -18,7 +18,6 @@ import affectml_annotation as aa
 from affectml import import_table
 from affectml.data import Dataset
 from affectml_annotation.erasing import erase_people, still_named
-from affectml_annotation.exchange import dataset_folder
 from affectml_annotation.exchange.dataset_folder import Collected, make_target_again, write_dataset_folder, write_target
 
 from .tasks import LABELS, at_once, by, new_task, refused
@@ -441,26 +440,6 @@ def test_a_damaged_file_of_a_data_set_is_named_in_one_line(judged, answered):
         (judged / name).write_bytes(whole[name])
 
 
-def test_exports_to_one_new_folder_at_once_all_end_in_it(judged, tmp_path, monkeypatch):
-    """The slower one finds the folder made when it is about to make it, and adds to it."""
-    made = dataset_folder._make
-
-    def overtaken(folder, collected, *rest):
-        monkeypatch.setattr(dataset_folder, "_make", made)
-        with task("sqlite://", "eve") as first:
-            answer(first, "i1.png", "joy", who="eve")
-            add_to(folder, first)
-        return made(folder, collected, *rest)
-
-    monkeypatch.setattr(dataset_folder, "_make", overtaken)
-    with task(tmp_path / "y.db") as store:
-        answer(store, "i0.png", "joy")
-        done = add_to(tmp_path / "new", store, VOTES)
-    assert (done.new, done.same, {*aa.read_judgements(tmp_path / "new")["annotator_id"]}) == (1, 0, {"dea", "eve"})
-    assert len(Dataset.open(tmp_path / "new").target("rates").image_id) == 2
-    assert not list(tmp_path.glob(".new*"))
-
-
 def test_who_is_erased_leaves_the_file_that_a_link_leads_to(judged, tmp_path):
     elsewhere = tmp_path / "shared.parquet"
     (judged / "annotations.parquet").rename(elsewhere)
@@ -520,9 +499,9 @@ def test_a_disk_that_fills_up_within_a_write_leaves_the_data_set_as_it_was(judge
     answer(answered, "i1.png", "fear")
     targets = {**VOTES, "more": VOTES["rates"]}
     do = {
-        "export": lambda: add_to(judged, answered, targets, replace=True),
-        "erase": lambda: erase_people(["dea"], folder=judged),
-        "aggregate": lambda: make_target_again(judged, "rates", by("majority")),
+        "export": partial(write_dataset_folder, judged, Collected.of(answered), targets, replace=True),
+        "erase": partial(erase_people, ["dea"], folder=judged),
+        "aggregate": partial(make_target_again, judged, "rates", by("majority")),
     }[deed]
     before, failures = content(judged), 0
     (judged / "notes.json").write_text("old")

@@ -1,7 +1,5 @@
 """The label store, on SQLite and PostgreSQL: claims, answers, conflicts, rounds, and what must never happen."""
 
-import subprocess
-import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from affectml_annotation import Answer, LabelStore, StoreError, Task, UnknownLab
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.store import claims, people, schema
 from affectml_annotation.store.checking import check_store
+from affectml_annotation.store.engine import Database
 from affectml_annotation.store.migrations import MIGRATIONS
 
 from .studies import pass_time
@@ -90,6 +89,7 @@ def slots(store):
 
 
 # too many: more than the task says, or else than the people wanted
+@on_sqlite
 @pytest.mark.parametrize(("kind", "skips", "free"), [("skip", 3, 3), ("flag", 3, 3), ("skip", None, 2)])
 def test_overlap_counts_people_who_answered_until_too_many_did_not(open_store, kind, skips, free):
     store = make(open_store(), images=2, people="abcdefg", overlap=2, skips=1, strategy="fill")
@@ -158,6 +158,7 @@ def test_who_imports_follows_the_rule_of_who_answers(open_store, tmp_path, said,
     assert check_store(store) == []
 
 
+@on_sqlite
 def test_claims_are_resumed_at_the_same_place(store, open_store):
     first = store.claim("u", 3)
     assert [c.place for c in first] == [0, 1, 2]
@@ -238,6 +239,7 @@ def test_a_base_revision_that_was_never_given_out_is_refused(store):
     assert len(store.events()) == 1
 
 
+@on_sqlite
 def test_one_image_takes_twenty_answers_of_one_person_and_no_more(store):
     blind, corrected, other = store.claim("u", 3)
     for number, claim in enumerate((blind, corrected), start=1):
@@ -300,6 +302,7 @@ def test_a_person_s_language_is_theirs_until_they_take_it_back(store):
     assert store.annotators()["language"].isna().all()
 
 
+@on_sqlite
 def test_languages_count_by_current_answers(store):
     for who, languages in (("u", ("en", "de", "DE")), ("v", ("deu", None))):
         for claim, language in zip(store.claim(who, len(languages)), languages, strict=True):
@@ -330,6 +333,7 @@ BAD_ANSWERS = [
 ]
 
 
+@on_sqlite
 def test_what_cannot_be_is_refused_and_stops_no_other(store):
     good = Answer("i000", "u", "labels", {"awe"})  # whatever collection holds them
     bad = [replace(good, event_id=f"bad {at}", **change) for at, (change, _) in enumerate(BAD_ANSWERS)]
@@ -358,6 +362,7 @@ BAD_DEEDS = [
 ]
 
 
+@on_sqlite
 def test_what_cannot_be_done_is_refused_and_changes_nothing(store):
     store.speak("u", "de")
     answer(store, "u", store.claim("u", 1)[0])
@@ -380,6 +385,7 @@ def test_who_withdraws_no_longer_counts_and_makes_room(open_store):
     assert people["consented"].tolist() == [True, False, False]
 
 
+@on_sqlite
 def test_a_withdrawal_is_undone_for_a_week_with_every_answer_counted_again(open_store, monkeypatch):
     store = make(open_store(), images=4, people="uvw", overlap=1)
     work(store, "u", 3)
@@ -494,6 +500,7 @@ def test_a_database_without_a_task_says_so_and_takes_no_image_twice(open_store):
     assert not store.has_task
 
 
+@on_sqlite
 def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, open_store):
     assert store.change_task(question="And now?").question == "And now?"  # nobody was asked yet
     assert open_store().task == store.task
@@ -550,6 +557,7 @@ def test_images_added_later_come_at_the_end_and_move_nothing(open_store):
     assert store.add_images(pd.DataFrame({"image_id": ["new"]})) == 0
 
 
+@on_sqlite
 def test_a_change_by_the_lead_at_the_same_moment_costs_nobody_an_image(store, monkeypatch):
     class Cleared(dict):
         def __setitem__(self, key, value):
@@ -559,6 +567,7 @@ def test_a_change_by_the_lead_at_the_same_moment_costs_nobody_an_image(store, mo
     assert len(store.claim("u", 3)) == 3
 
 
+@on_sqlite
 def test_judgements_of_some_images_are_those_among_all_and_of_an_image_nobody_answered_there_are_none(store):
     for who in "uvw":
         for claim in store.claim(who, 4):
@@ -571,11 +580,12 @@ def test_judgements_of_some_images_are_those_among_all_and_of_an_image_nobody_an
 
 
 def test_an_acknowledged_answer_is_on_disk(with_tables):
-    ask = "from affectml_annotation import LabelStore; import sys; store = LabelStore(sys.argv[1])\n"
-    ask += "with store.database.write() as one: print(one.exec_driver_sql('PRAGMA synchronous').scalar())"
-    # in a process of its own: here tests do not wait for the disk
-    said = subprocess.run([sys.executable, "-c", ask, with_tables], capture_output=True, text=True, check=True)
-    assert said.stdout == "2\n"  # FULL
+    made = []  # as connections are before the tests themselves let them not wait for the disk
+    with closing(Database(with_tables)) as database:
+        sa.event.listen(database.engine, "connect", lambda raw, _: made.extend(raw.execute("PRAGMA synchronous")))
+        with database.write():
+            pass
+    assert made == [(2,)]  # FULL
 
 
 def test_what_one_server_queues_comes_first_on_another_too_and_again_to_all_who_answered(open_store):

@@ -198,20 +198,22 @@ def test_a_paused_study_lets_nobody_in_and_whoever_is_there_goes_on(store):
 
 
 def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(store):
-    old = come(store, "P1")
-    study = study_with()
+    old, study = come(store, "P1"), study_with()
     assert running.open_study(store, study, by="lead") == 1  # nothing changed
-    texts = {**study.texts, "instructions": "Other words.", "consent.de": "Zustimmung."}
-    changed = Study(study_with(languages=["en", "de"]).file, texts)
-    assert running.open_study(store, changed, by="lead") == 2
-    assert door.enter(store, Ids("P2")).version == 2
+    texts = {**study.texts, "instructions": "Other words."}
+    assert running.open_study(store, Study(study.file, texts), by="lead") == 2
+    german = Study(study_with(languages=["en", "de"]).file, {**texts, "consent.de": "Zustimmung."})
+    assert running.open_study(store, german, by="lead") == 3
+    assert door.enter(store, Ids("P2")).version == 3
     new = come(store, "P2")
-    assert [visits.where(store, who).version for who in (old, new)] == [1, 2]
+    assert [visits.where(store, who).version for who in (old, new)] == [1, 3]
     assert [offered(store, who) for who in (old, new, None)] == [("en",), ("en", "de"), ("en", "de")]
     assert [label_words(store, who) for who in (old, new)] == [{"en": {}}, {"en": {}, "de": {}}]
-    told = [store.database.reading(running.study_of, number).texts["instructions"] for number in (1, 2)]
+    told = [store.database.reading(running.study_of, number).texts["instructions"] for number in (1, 3)]
     assert told == ["Words.", "Other words."]
-    assert [row.what for row in rows(store, schema.lead_change)] == [{"version": 1}, {"version": 2, "changed": "texts"}]
+    assert [row.what for row in rows(store, schema.lead_change)] == [
+        {"version": 1}, {"version": 2, "changed": "texts"}, {"version": 3, "changed": "languages"},
+    ]  # fmt: skip
 
 
 # Which device goes on by itself, and links

@@ -88,30 +88,26 @@ def test_words_of_what_the_study_does_not_have_are_refused(folder, content, says
     refused(BadTask, re.escape(says), read_study, folder)
 
 
-def said_of(folder: Path) -> list[str]:
-    return check.check_study(read_study(folder)).warnings
-
-
-def refused_of(folder: Path) -> list[str]:
-    return check.check_study(read_study(folder)).refused
+def checked(folder: Path) -> check.Checked:
+    return check.check_study(read_study(folder))
 
 
 def test_a_consent_that_nobody_is_said_to_have_read_is_refused(folder):
-    assert refused_of(folder) == []  # in German there is none yet, and the English one is shown
+    assert checked(folder).refused == []  # in German there is none yet, and the English one is shown
     (folder / "consent.de.md").write_text("Einwilligung", encoding="utf-8")
-    (refused,) = refused_of(folder)
+    (refused,) = checked(folder).refused
     assert refused.startswith("consent.de.md: nobody is said to have read it. Let somebody whose language is German")
     assert "write who and when into study.de.yaml, at read_by: consent; or take de out of languages." in refused
     for nobody in (" ", "Nobody"):
         write_german(folder, read_by={"consent": nobody})
-        assert refused_of(folder) == [refused]
+        assert checked(folder).refused == [refused]
     write_german(folder, read_by={"consent": "Anna Muster, 2026-05-04"})
-    assert refused_of(folder) == []
+    assert checked(folder).refused == []
     (folder / "consent.de.md").unlink()
     write_german(folder, boxes=["Ich bin volljährig.", "Ich stimme zu."])  # are part of it
-    assert len(refused_of(folder)) == 1
+    assert len(checked(folder).refused) == 1
     write_german(folder, feedback="Noch einmal.")
-    assert refused_of(folder) == []
+    assert checked(folder).refused == []
 
 
 def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
@@ -119,7 +115,7 @@ def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
           before={"questions": [AGE, {"id": "years", "text": "?", "kind": "number"}]})  # fmt: skip
     not_there = "is not there: whoever reads German is shown"
     page = "the texts of affectml's pages in German were written by a machine, and nobody is said to have read them"
-    assert said_of(folder) == [
+    assert checked(folder).warnings == [
         f"consent.de.md {not_there} consent.md.", f"instructions.de.md {not_there} instructions.md.",
         f"debriefing.de.md {not_there} debriefing.md.", f"study.de.yaml {not_there} study.yaml.",
         "practice and checks have no image of their own in German in place of i1: whoever reads German is shown the "
@@ -132,21 +128,21 @@ def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
     write_german(folder, read_by=read_by, before={"age": {"text": "Wie alt?"}})
     unread = "nobody is said to have read it"
     write_file(folder, practice={"images": [{"image": "i1", "labels": [], "images": {"de": "i1-de"}}]})
-    assert said_of(folder)[:-1] == [
+    assert checked(folder).warnings[:-1] == [
         f"instructions.de.md: {unread} (read_by: instructions, in study.de.yaml).",
         f"study.de.yaml: {unread} (read_by: study, in study.de.yaml).",
         "study.de.yaml leaves out, and people read in English: question, boxes, feedback, help, text of years.",
     ]
     write_file(folder, before={"questions": [{**AGE, "options": ["18-29", "30 or more"]}]})
-    assert "help, option '30 or more' of age." in said_of(folder)[2]
+    assert "help, option '30 or more' of age." in checked(folder).warnings[2]
 
 
 def test_a_language_that_the_page_does_not_speak_is_named_also_as_the_studys_own(folder):
     write_file(folder, languages=["nl"])
-    (said,) = said_of(folder)
+    (said,) = checked(folder).warnings
     assert said == "affectml's pages have no texts in Dutch: they speak English around the study's own texts."
     write_file(folder, languages=["en-GB"])
-    assert said_of(folder) == []
+    assert checked(folder).warnings == []
 
 
 @pytest.mark.parametrize("language", languages.LANGUAGES)
@@ -191,9 +187,9 @@ def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(fo
     assert read_study(folder).labels["de"]["awe"].name == ""  # of spaces
     # letters of Arabic and Japanese are neither small nor capital, so such a list looks like one
     (folder / "study.de.yaml").write_text("boxes: [قرأت هذا., أشارك بمحض إرادتي.]\n", encoding="utf-8")
-    assert not [line for line in check.check_study(read_study(folder)).unfilled if "study.de.yaml" in line]
+    assert not [line for line in checked(folder).unfilled if "study.de.yaml" in line]
     (folder / "study.de.yaml").write_text('help: ["Fragen: [ANSCHRIFT]"]\n', encoding="utf-8")
-    assert "study.de.yaml has places to fill in: [ANSCHRIFT]." in check.check_study(read_study(folder)).unfilled
+    assert "study.de.yaml has places to fill in: [ANSCHRIFT]." in checked(folder).unfilled
 
 
 @pytest.fixture

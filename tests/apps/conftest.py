@@ -332,9 +332,7 @@ class Caller(TestClient):
         return self.get("/relabel/image", params={"id": image})
 
 
-def answer_to(
-    item: dict[str, Any], event: str = "e1", labels: Sequence[str] = ("awe",), **changes: Any
-) -> dict[str, Any]:
+def answer_to(item: Any, event: str = "e1", labels: Sequence[str] = ("awe",), **changes: Any) -> dict[str, Any]:
     """An answer to an image as the page sends it."""
     given = {name: item[name] for name in ("image", "round", "ticket")} | {"base_revision": item["revision"]}
     kind = "labels" if labels else "none"
@@ -458,11 +456,6 @@ class Person:
         self.press(*keys, "Enter")
         self.ready(after=before)
         return before
-
-    @property
-    def shown(self) -> list[str]:
-        """Those that a search has left."""
-        return self.page.locator(".groups .chip:visible span:nth-last-child(2)").all_inner_texts()
 
     @property
     def notice(self) -> str:

@@ -138,9 +138,7 @@ def cut(route):
     route.fulfill(body=reply.body()[:-200], content_type=reply.headers["content-type"])
 
 
-def test_a_blurred_image_takes_no_answer_until_it_was_asked_for_nor_does_what_there_is_of_a_damaged_one(
-    server, prefer, person
-):
+def test_a_blurred_image_takes_no_answer_until_it_was_asked_for_nor_does_a_damaged_one(server, prefer, person):
     prefer(page={"blur": True})
     ann = person(server, "blurred")
     ann.page.goto(f"{server.url}/?who=blurred")

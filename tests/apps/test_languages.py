@@ -220,8 +220,7 @@ def test_from_right_to_left_the_left_arrow_is_forward_and_the_help_says_so(ann):
         assert any(row == [f"→{say('Back to the image before')}"] for row in rows)
         assert any(row == [f"←{say('Forward again')}"] for row in rows)
     slider = ann.page.locator(".axis input").first.bounding_box()
-    ann.page.mouse.click(
-        slider["x"] + slider["width"] / 4, slider["y"] + slider["height"] / 2
-    )  # pleasant is on the left
+    x, y = slider["x"] + slider["width"] / 4, slider["y"] + slider["height"] / 2
+    ann.page.mouse.click(x, y)  # pleasant is on the left
     ann.answer("2")
     assert ann.events["valence"].iloc[-1] == pytest.approx(0.5, abs=0.06)

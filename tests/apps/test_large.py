@@ -73,9 +73,8 @@ def test_a_hundred_thousand_images(start, person, large, tmp_path):
 
 def printed(script: str, *arguments: str) -> str:
     """What a benchmark prints, which ends with an error where an answer is lost, doubled or changed."""
-    run = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / script), *arguments], capture_output=True, text=True
-    )
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *arguments]
+    run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
 

@@ -112,8 +112,8 @@ def test_two_tabs_of_one_person_never_answer_an_image_twice(server, person, cont
     other.page.close()  # gives the lock back, and the first tab goes on by itself
     one.ready().answer("5")
     stored = one.stored
-    assert len({image for image, _, _ in stored}) == len(stored)
     assert [labels for _, _, labels in stored] == [(one.labels[at - 1],) for at in (1, 4, 5)]
+    assert len({image for image, _, _ in stored}) == 3
 
 
 @pytest.mark.slow
@@ -298,11 +298,7 @@ def test_who_calls_while_the_database_is_away_is_told_to_wait_and_not_where_it_i
         postgres.start()
     assert [reply.status_code for reply in calls()] == [200] * 3
     assert task.store.events()["event_id"].tolist() == ["e1"]
-    for name, shown in (
-        ("progress", "1 of 720"),
-        ("said", "No image has two answers yet"),
-        ("out", "1 answer from 1 person"),
-    ):
+    for name, shown in (("progress", "1 of 720"), ("said", "No image has two answers yet"), ("out", "from 1 person")):
         assert shown in said(drawn(name))
     assert "label export --db 'postgresql+psycopg://postgres@" in drawn("out").code[0].value
 

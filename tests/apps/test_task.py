@@ -33,7 +33,7 @@ MIKELS = get_taxonomy("mikels-8")
 
 
 @pytest.mark.slow
-def test_the_command_alone_draws_the_demo_set_and_serves_it_under_a_base_path(
+def test_the_command_alone_draws_the_demo_set_and_serves_it_under_a_path(
     tmp_path, spawn, free_port, person, eventually
 ):
     server = Server(tmp_path, RELABEL, free_port(), str(tmp_path / "data" / "demo-labels.db"))
@@ -291,10 +291,7 @@ def test_a_data_set_may_be_named(started, photos, tmp_path):
         (["--images", "PHOTOS"], "which labels are there to choose among.*--taxonomy artemis-9, .*mikels-8"),
         (["--images", "PHOTOS", "--taxonomy", "mikels"], "did you mean 'mikels-8'"),
         (["--images", "nowhere", "--taxonomy", "mikels-8"], "nowhere: no such folder"),
-        (
-            ["--on", "PHOTOS/set", "--images", "PHOTOS", "--taxonomy", "mikels-8"],
-            r"would lie inside .*holiday-data --images",
-        ),
+        (["--on=PHOTOS/set", "--images=PHOTOS", "--taxonomy=mikels-8"], "would lie inside .*holiday-data --images"),
     ],
 )
 def test_what_cannot_be_started_is_said_in_one_line_and_nothing_is_written(started, photos, words, why):

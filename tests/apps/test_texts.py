@@ -79,7 +79,7 @@ TOKEN = re.compile(
 )
 NO_TEXT = re.compile(
     r"(Alt|AltGraph|Arrow\w+|Backspace|Control|Delete|End|Enter|Escape|Home|Meta|Page\w+|Shift|Tab|Space|Period|Comma|"
-    r"Slash|Numpad\w*|Digit\w*|Key\w*)|Connection error|no reply of this server|not now|quiet find"
+    r"Slash|Numpad\w*|Digit\w*|Key\w*)|Connection error|no reply of this server|not now|chip quiet|quiet find"
 )  # keys; the title of Streamlit's own dialog, that is kept away; errors that nobody is shown; classes
 
 

@@ -264,7 +264,7 @@ class Alpha(Interval):
     judgements: int = 0
 
 
-def _sets(image: IntArray, chosen: BoolArray, size: FloatArray, distance: SetDistance) -> Evaluate:
+def _sets(image: IntArray, chosen: npt.NDArray[Any], size: FloatArray, distance: SetDistance) -> Evaluate:
     """Do and De through distances between distinct sets, of which a block at a time has its own with all others."""
     from scipy.sparse import csr_array
 
@@ -286,7 +286,7 @@ def _sets(image: IntArray, chosen: BoolArray, size: FloatArray, distance: SetDis
     return evaluate
 
 
-def _interval(image: IntArray, numbers: FloatArray, size: FloatArray) -> Evaluate:
+def _interval(image: IntArray, numbers: npt.NDArray[Any], size: FloatArray) -> Evaluate:
     """Squared differences need only sums and sums of squares."""
     x = (numbers - numbers.min()) / (np.ptp(numbers) or 1.0)
     one, two = np.bincount(image, weights=x), np.bincount(image, weights=x**2)

@@ -121,13 +121,7 @@ def write_dataset_folder(
         return dataclasses_replace(done, notes=(stay, *done.notes))
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
         raise BadExport(str(folder), ["exists, and is no data set (no dataset.json)"], "name a new folder")
-    try:
-        return _make(folder, collected, targets, images_root)
-    except OSError:
-        if not (folder / META).is_file():
-            raise
-    # another export has made it meanwhile
-    return write_dataset_folder(folder, collected, targets, images_root=images_root, replace=replace)
+    return _make(folder, collected, targets, images_root)
 
 
 def _make(
@@ -177,16 +171,13 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
         raise BadExport(str(folder), problems, files.WAY_OUT)
     kept, notes = [], []
     asked = {"construct": task.about, "question": task.question}
-    unsaid = [name for name in made if state[name] == "same" and not meta["targets"][name].get("question")]
-    said = meta.get("judgements") == asked and not unsaid and (collected.stopping is None or "stopping" in meta)
+    said = meta.get("judgements") == asked and (collected.stopping is None or "stopping" in meta)
     if "other" in state.values():
         kept.append(files.keep(folder / META))
     if not said:  # before the judgements: what is written of them is never missing
         meta["judgements"] = asked
         if collected.stopping is not None:
             meta.setdefault("stopping", dict(collected.stopping))
-        for name in unsaid:
-            meta["targets"][name] |= asked
         files.write_json(folder / META, meta)
     changed = merged.content if merged.new or merged.conflicts else None
     for name, table, differs in ((ANNOTATIONS, changed, merged.conflicts), (ANNOTATORS, people, otherwise)):

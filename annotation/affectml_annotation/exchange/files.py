@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from glob import escape
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -69,22 +69,22 @@ def replacing(path: Path, mode: int = 0o666, *, first_stays: bool = False) -> It
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         if first_stays:
-            _link(temporary, path)
+            with suppress(FileExistsError):
+                _link(temporary, path)
+            temporary.unlink()
         else:
             temporary.replace(path)
 
 
-def _link(temporary: Path, path: Path) -> None:
-    """Give a file the name `path` unless there is one already; whichever it is, the temporary name goes."""
+def _link(path: Path, name: Path) -> None:
+    """Give a file a second name, or where a disk has no links, a copy; FileExistsError if there is such a file."""
     try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a disk that has no links: the next best thing
-        if not path.exists():
-            temporary.replace(path)
-            return
-    temporary.unlink()
+        os.link(path, name)
+    except OSError:
+        if name.exists():
+            raise FileExistsError(name) from None
+        with replacing(name) as copy:
+            shutil.copy2(path, copy)
 
 
 @contextmanager
@@ -232,20 +232,12 @@ def turn(file: Path) -> Iterator[None]:
 def keep(path: Path) -> Path:
     """A second name for a file that is about to be replaced; it says when, and no other file has it."""
     when = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    for number in count(1):
-        again = "" if number == 1 else f"-{number}"
+    for again in chain([""], (f"-{number}" for number in count(2))):
         kept = path.with_name(f"{path.stem}.replaced-{when}{again}{path.suffix}")
-        try:
-            os.link(path, kept)
-        except FileExistsError:
-            continue
-        except OSError:  # a file system without hard links
-            if kept.exists():
-                continue
-            with replacing(kept) as temporary:
-                shutil.copy2(path, temporary)
-        return kept
-    raise AssertionError("unreachable: some number is free")
+        with suppress(FileExistsError):
+            _link(path, kept)
+            break
+    return kept
 
 
 def read_frame(path: Path) -> pd.DataFrame:

@@ -59,13 +59,13 @@ def merge_judgements(there: pa.Table | None, fresh: pd.DataFrame, where: str) ->
     together = from_files(pd.concat([known, fresh], ignore_index=True).iloc[order], where)
     content = pa.Table.from_pandas(for_files(together), preserve_index=False)
     ours = {column.name for column in COLUMNS} & set(known.columns)
-    own = [] if there is None else [name for name in there.column_names if name not in ours]
-    if both := [name for name in own if name in content.column_names]:
+    own = pa.table({}) if there is None else there.select([name for name in there.column_names if name not in ours])
+    if both := [name for name in own.column_names if name in content.column_names]:
         what = f"its column {both[0]} is one of your own, and the new judgements have a {both[0]} each"
         raise BadExport(where, [what], "give yours another name, or export to a new folder")
     rows = pa.array(order, mask=order >= len(known))
-    for name in own:
-        content = content.append_column(there.schema.field(name).with_nullable(True), there[name].take(rows))
+    for field in own.schema:
+        content = content.append_column(field.with_nullable(True), own[field.name].take(rows))
     return Merged(content, together, int((by_key < 0).sum()), int(same.sum()), lines)
 
 

@@ -319,14 +319,11 @@ def import_problems(
         values = judgements[name]
         found.extend((row, words.format(values.iloc[row])) for row in np.flatnonzero(wrong).tolist())
 
-    known = {
-        "image_id": (images, "{!r} is no image of this task"),
-        "annotator_id": (annotators, "{!r} was not invited"),
-    }
-    for name, (task, words) in known.items():
-        if task is not None:
+    people = ("annotator_id", annotators, "{!r} was not invited")
+    for name, known, words in (("image_id", images, "{!r} is no image of this task"), people):
+        if known is not None:
             ids = judgements[name]
-            note(~ids.isin([*task]) & ids.notna() & (ids.astype(str).str.strip() != ""), name, words)
+            note(~ids.isin([*known]) & ids.notna() & (ids.astype(str).str.strip() != ""), name, words)
     again = judgements.duplicated(["image_id", "annotator_id", "round"])
     note(again, "round", "the same person, image and round as a row before")
     if "event_id" in judgements:

@@ -177,13 +177,9 @@ def read_by(language: str) -> str:
     return said[1].strip() if said else ""
 
 
+@cache
 def client_texts(language: str) -> dict[str, Any]:
     """What a browser needs to speak a language: texts by their English, forms by the names of `Intl.PluralRules`."""
-    return {"language": language, "direction": direction(language), "texts": _client_texts(language)}
-
-
-@cache
-def _client_texts(language: str) -> Mapping[str, str | Mapping[str, str]]:
     texts: dict[str, str | Mapping[str, str]] = {}
     translations = _translations(language)
     for message in catalogue(ENGLISH):
@@ -194,7 +190,7 @@ def _client_texts(language: str) -> Mapping[str, str | Mapping[str, str]]:
         else:
             one, several = message.id
             texts[one] = {name: translations.ngettext(one, several, n) for name, n in _counts(language).items()}
-    return texts
+    return {"language": language, "direction": direction(language), "texts": texts}
 
 
 def _counts(language: str) -> dict[str, int]:

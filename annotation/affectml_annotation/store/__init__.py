@@ -65,7 +65,6 @@ class LabelStore(Claiming, Submitting, Reading):
                 "of it"
             )
         self._proposed: dict[tuple[str, int], list[int]] = {}
-        self._labels: tuple[str, ...] | None = None
         self._steered: int | None = None
         self.database = Database(url, reads_only=reads_only)
         try:

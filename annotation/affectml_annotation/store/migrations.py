@@ -66,27 +66,17 @@ def _columns(number: int) -> Migration:
 Settings = dict[str, Any]
 
 
-def backups(settings: Any) -> Any:
+def backups(settings: Settings) -> Settings:
     """Of 0.3.0.dev0 until backups were made hourly: once a day, and the newest seven kept, unless somebody chose else.
 
     What was not chosen becomes what it is now. A schedule of which somebody chose a part goes on as it was.
     """
     before = {"backup_hours": 24.0, "backups_kept": 7}
-    if not isinstance(settings, dict) or "backup_days" in settings or not before.keys() & settings.keys():
+    if "backup_days" in settings:
         return settings
     rest = {name: value for name, value in settings.items() if name not in before}
     chosen = before | {name: settings[name] for name in before if name in settings}
     return rest if chosen == before else {**rest, **chosen, "backup_days": 0}
-
-
-def one_overlap(kept: Any) -> Any:
-    """A task's settings, or a study's file, with one number of people for every image; all else as it is kept.
-
-    Until schema 5 images could stop early: {min, max, mean, until}. New ones get `min`; those that are there keep what
-    their slots want.
-    """
-    overlap = kept.get("overlap") if isinstance(kept, Mapping) else None
-    return {**kept, "overlap": overlap["min"]} if isinstance(overlap, Mapping) and "min" in overlap else kept
 
 
 def stopped_early(task: Any, former: Any, whole: Any) -> Settings | None:
@@ -122,7 +112,9 @@ def task_file(settings: Any, preferences: Any, study: Any) -> Settings:
     entry is closed are not in a file. study: the newest version of its file, of schema 1, where a study runs: all but
     what the settings say. Raises TypeError, AttributeError or LookupError for what is damaged.
     """
-    now = dict(one_overlap(backups(settings)))
+    now = dict(backups(settings))
+    if isinstance(overlap := now.get("overlap"), Mapping):  # until schema 5 images could stop early
+        now["overlap"] = overlap["min"]
     chosen = {key: value for key, value in (preferences or {}).items() if key != "closed"}
     file: Settings = {"schema": 2} if not study else {**of_schema_2(study)}
     words: Settings = file.pop("words", {})

@@ -132,9 +132,7 @@ class Reading(OnDatabase):
 
     def dictated(self) -> set[str]:
         """The images that say by themselves what to choose: practice and checks of the study, in any version of it."""
-        files = [version.file for version in self.database.reading(all_versions)]
-        dictated = [one for file in files for one in file.dictated]
-        return {image for one in dictated for image in (one.image, *one.images.values())}
+        return {name for version in self.database.reading(all_versions) for name in version.file.dictated_images}
 
     def rounds(self) -> pd.DataFrame:
         """All rounds: round, purpose (main, repeat, second, discussion), of."""

@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -393,11 +394,9 @@ def _clashes(connection: sa.Connection, table: pd.DataFrame, people: Set[str]) -
 class Submitting(OnDatabase):
     """The part of a label store that takes answers, and what a lead decides about them."""
 
-    _labels: tuple[str, ...] | None
-
     def submit(self, answers: Sequence[Answer]) -> list[Receipt]:
         """Store answers, in one transaction; one receipt each. A refused one does not stop the others."""
-        labels = self._task_labels()
+        labels = self._labels
 
         def work(connection: sa.Connection) -> list[Receipt]:
             # In the order of the keys, so that two batches never wait for each other.
@@ -407,10 +406,9 @@ class Submitting(OnDatabase):
 
         return self.database.writing(work)
 
-    def _task_labels(self) -> tuple[str, ...]:
-        if self._labels is None:
-            self._labels = self.database.reading(read_task).labels
-        return self._labels
+    @cached_property
+    def _labels(self) -> tuple[str, ...]:
+        return self.database.reading(read_task).labels
 
     def import_file(
         self,
@@ -460,7 +458,7 @@ class Submitting(OnDatabase):
 
     def decide(self, image_id: str, labels: Sequence[str], *, by: str, note: str | None = None) -> None:
         """Add an adjudicated set for an image. Nobody's answer is touched, and earlier decisions stay."""
-        check_labels(labels, self._task_labels(), f"decision on image {image_id!r}")
+        check_labels(labels, self._labels, f"decision on image {image_id!r}")
         if note is not None and not storable(note):
             raise StoreError(f"decision on image {image_id!r}: the note {UNSTORABLE}")
         row = {"image_id": image_id, "labels": list(labels), "decided_by": by, "note": note, "at": now_ms()}

@@ -23,7 +23,7 @@ from affectml_annotation.store.people import FORGOTTEN, SIGNING, keyed, panel_id
 from affectml_annotation.store.schema import annotator, device, now_ms, panel, secret, study_link, visit, visit_step
 from affectml_annotation.study import running
 from affectml_annotation.study.file import Task
-from affectml_annotation.study.visits import Visit, as_visit, give_back_places, resume_code
+from affectml_annotation.study.visits import Visit, as_visit, give_back_places, own_code
 
 LATEST = 32_503_680_000_000  # milliseconds since 1970: the year 3000
 LINK = "link "  # begins the ids of those whom a link brought; no panel's id does
@@ -181,7 +181,7 @@ def resume(connection: sa.Connection, ids: Ids, code: str, own: str = "") -> str
     own: as `enter` takes it, for this device to go on by itself from now on.
     """
     who, typed = participant(connection, ids.person, ids.came), "".join(code.upper().split()).replace("-", "")
-    if who is None or not _same(typed, resume_code(connection, who)):
+    if who is None or not _same(typed, own_code(connection, "resume", who)):
         raise NotInStudy(
             _("this code does not belong to this address; the device where you started shows the right one")
         )

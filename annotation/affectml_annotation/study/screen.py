@@ -105,7 +105,7 @@ def _screen(connection: sa.Connection, who: str, language: str | None) -> Screen
         help=words.help or file.help,
         code=visits.earned(connection, file, row),
         due=money(due, file.pay.currency) if due else "",
-        resume_code=visits.resume_code(connection, who),
+        resume_code=visits.own_code(connection, "resume", who),
     )
 
 

@@ -199,8 +199,7 @@ def left_now(connection: sa.Connection, who: str) -> Any:
 def give_back_places(store: LabelStore) -> int:
     """End the visits whose time is up, and give their images back; return how many they were."""
     late = sa.select(visit.c.annotator_id).where(visit.c.status.is_(None), visit.c.place_until < now_ms())
-    with store.database.read() as connection:
-        people = list(connection.scalars(late.order_by(visit.c.annotator_id)))
+    people = store.database.table(late.order_by(visit.c.annotator_id))["annotator_id"]
     return sum(store.database.writing(_give_back, who) for who in people)
 
 
@@ -224,13 +223,11 @@ def earned(connection: sa.Connection, file: Task, row: Any) -> str | None:
     return file.recruit.codes.get(row.status) or own_code(connection, row.status, row.annotator_id)
 
 
-def resume_code(connection: sa.Connection, who: str) -> str:
-    """What a participant's first device shows, for another to go on with."""
-    return own_code(connection, "resume", who)
-
-
 def own_code(connection: sa.Connection, what: str, who: str) -> str:
-    """A participant's own code for something: always the same, and nobody else's; it is made anew, and not stored."""
+    """A participant's own code for something: always the same, and nobody else's; it is made anew, and not stored.
+
+    what: how a visit ended, or resume, for another device to go on with.
+    """
     return b32encode(keyed(connection, SIGNING, "code", what, who)).decode()[:CODE_LENGTH]
 
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -95,31 +94,17 @@ READERS["study"] = Reader(part(*TABLES, also=as_study), study)
 
 # Answers of other systems.
 
-ANSWERS: dict[str, Callable[[Path], object]] = {
-    "a.csv": written(("a.csv", "image,labels", "1.jpg,joy|awe", "2.jpg,none", "3.jpg,")),
-    "r.csv": written(("r.csv", "image,joy,awe,fear", "1.jpg,.1,.5,.9", "2.jpg,0,0,1")),
-    "a.jsonl": written(
-        (
-            "a.jsonl",
-            json.dumps({"image_id": "1.jpg", "labels": ["joy"]}),
-            json.dumps({"image": "2.jpg", "rates": {"joy": 0.5, "awe": 0.2}}),
-            json.dumps({"image": "3.jpg", "reply": '{"labels": ["awe"]}'}),
-            json.dumps({"image": "4.jpg", "label": "awe"}),
-        )
-    ),
-    "k.jsonl": written(("k.jsonl", json.dumps({"image": "4.jpg", "ranking": ["awe", "joy"]}))),
-    "b.jsonl": lambda folder: text(
-        folder / "b.jsonl",
-        *(
-            json.dumps({
-                "custom_id": custom_id(f"{image}.jpg", 1),
-                "response": {"status_code": 200, "body": {"choices": [
-                    {"message": {"content": '{"labels": ["joy"]}'}, "finish_reason": "stop"}]}},
-                "error": None,
-            })
-            for image in (1, 2)
-        ),
-    ),
+CHOICE = {"message": {"content": '{"labels": ["joy"]}'}, "finish_reason": "stop"}
+RESPONSE = {"response": {"status_code": 200, "body": {"choices": [CHOICE]}}, "error": None}
+ANSWERS: dict[str, list[Any]] = {
+    "a.csv": ["image,labels", "1.jpg,joy|awe", "2.jpg,none", "3.jpg,"],
+    "r.csv": ["image,joy,awe,fear", "1.jpg,.1,.5,.9", "2.jpg,0,0,1"],
+    "a.jsonl": [
+        {"image_id": "1.jpg", "labels": ["joy"]}, {"image": "2.jpg", "rates": {"joy": 0.5, "awe": 0.2}},
+        {"image": "3.jpg", "reply": '{"labels": ["awe"]}'}, {"image": "4.jpg", "label": "awe"},
+    ],
+    "k.jsonl": [{"image": "4.jpg", "ranking": ["awe", "joy"]}],
+    "b.jsonl": [{"custom_id": custom_id(f"{image}.jpg", 1), **RESPONSE} for image in (1, 2)],
 }  # fmt: skip
 
 
@@ -161,8 +146,9 @@ def read_answers(file: str, folder: Path, out: Path) -> None:
     read("rates")
 
 
-for file, write in ANSWERS.items():
-    READERS[f"answers {file}"] = Reader(write, partial(read_answers, file))
+for file, said in ANSWERS.items():
+    rows = [row if isinstance(row, str) else json.dumps(row) for row in said]
+    READERS[f"answers {file}"] = Reader(written((file, *rows)), partial(read_answers, file))
 
 
 JUDGED = pd.DataFrame({

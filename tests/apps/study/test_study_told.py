@@ -108,7 +108,7 @@ def test_wrong_codes_are_counted_where_they_come_from_and_lock_nobody_out(study,
         app = see("ann", f"attacker {n}") if drops_cookies else app
         assert ("Too many wrong codes" if n == 3 else "This code does not belong to") in guess(app, "AAAAA-BBBBB")
     with task.store.database.read() as connection:
-        code = visits.resume_code(connection, who)
+        code = visits.own_code(connection, "resume", who)
     assert "Too many wrong codes" in guess(app, code)  # within the wait that it was told, nothing is compared
     assert door.enter(task.store, Ids("ann"), f"attacker {n}" if drops_cookies else "attacker").kind == "known"
     address["at"] = "203.0.113.8"

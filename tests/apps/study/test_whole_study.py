@@ -89,13 +89,13 @@ class Visitor(AtImages):
         self.crowd, self.person, self.context, self.phone, self.codes = crowd, person, context, phone, ""
         self.page.on("console", lambda line: crowd.logged.append(line.text))
         self.page.on("pageerror", lambda error: crowd.logged.append(str(error)))
-        self.page.on("response", self.hear)
+        self.page.on("requestfinished", self.hear)
         self.page.on("websocket", self.listen)
 
-    def hear(self, reply):
-        if reply.url.endswith("/relabel/sync"):
+    def hear(self, request):
+        if request.url.endswith("/relabel/sync"):
             with suppress(Error):  # its page has gone on meanwhile
-                self.crowd.look("a reply", reply.text(), self.codes)
+                self.crowd.look("a reply", request.response().text(), self.codes)
 
     def listen(self, socket):
         for event in ("framereceived", "framesent"):
@@ -267,7 +267,9 @@ def play(crowd, profile, postgres):
         postgres.start()
     crowd.server.start()
     for one in (phone, laptop):
-        one.finish()
+        one.page.wait_for_selector("[data-testid=stApp][data-test-connection-state=CONNECTED]")
+        settle(one.page)  # which draws anew what stands there
+        one.settled().finish()
     with laptop.context.expect_event("request", lambda sent: "panel.example" in sent.url) as panel:
         laptop.page.get_by_role("link", name="Return with this code").click()
     assert panel.value.url == f"https://panel.example/?cc=CODE-completed&p={laptop.person}"

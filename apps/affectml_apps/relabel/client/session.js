@@ -9,8 +9,10 @@ import { language } from "./texts.js";
 const KINDS = ["none", "unsure", "skip"];
 const ANSWERING = ["save", "flag", ...KINDS];
 const OWN = ["save", "flag", "back", "forward", "pause", "pass"]; // methods here
-
 const TOLD = ["original", "suggestion", "warning"]; // what the server says of an image, in the language spoken
+// So long after the last early key and after the paint, keys count again: whoever goes on sooner is still typing the set
+// that began too early, and would store the rest of it. Shorter, a slow machine's own pauses split sets.
+const PAUSE_MS = 1000;
 
 const answers = ({ label, command }) => label !== undefined || ANSWERING.includes(command);
 
@@ -28,7 +30,8 @@ export class Session {
     this.clock = new Clock();
     this.input = "keys";
     this.held = false; // whether this tab has its person's turn
-    this.early = new EarlyKeys();
+    this.dropping = false; // whether keys of answers are dropped, the last one at droppedAt
+    this.droppedAt = 0;
     this.dry = false; // whether the server had no image left for us when it last told
     this.done = 0;
     this.of = null; // images in all
@@ -194,7 +197,7 @@ export class Session {
   // Keys and clicks. Both come here; `time` is the event's own.
 
   press(meant, time) {
-    if (answers(meant) && this.early.drops(meant.command, time, this)) return this.sayUncounted();
+    if (answers(meant) && this.drops(meant.command, time)) return this.sayUncounted();
     this.input = "keys";
     this.act(meant);
   }
@@ -203,6 +206,19 @@ export class Session {
     if (answers(meant) && this.item !== null && (this.covered || this.paintedAt === null)) return this.sayUncounted();
     this.input = "pointer";
     return this.act(meant);
+  }
+
+  // Whether a key of an answer came before its image was painted. Such keys are dropped up to and including their Enter,
+  // so that a set is what was typed or nothing.
+  drops(command, time) {
+    const early = !this.ready || time < this.paintedAt;
+    if (!early && !(this.dropping && time - Math.max(this.droppedAt, this.paintedAt) < PAUSE_MS)) {
+      this.dropping = false;
+      return false;
+    }
+    this.dropping = command !== "save";
+    this.droppedAt = time;
+    return true;
   }
 
   get covered() {
@@ -433,29 +449,5 @@ export class Clock {
   get seconds() {
     this.beat();
     return this.elapsed / 1000;
-  }
-}
-
-// Keys that came before their image was painted. They are dropped up to and including their Enter, so that a set is what
-// was typed or nothing.
-
-// Dropping is over this long after the last of them and after the paint: whoever goes on sooner is still typing the set
-// that began too early, and would store the rest of it. Shorter, a slow machine's own pauses split sets.
-const PAUSE_MS = 1000;
-
-export class EarlyKeys {
-  dropping = false;
-  at = 0;
-
-  // Whether a key of an answer is dropped, pressed at this time.
-  drops(command, time, { ready, paintedAt }) {
-    const early = !ready || time < paintedAt;
-    if (!early && !(this.dropping && time - Math.max(this.at, paintedAt) < PAUSE_MS)) {
-      this.dropping = false;
-      return false;
-    }
-    this.dropping = command !== "save";
-    this.at = time;
-    return true;
   }
 }
