@@ -1,4 +1,4 @@
-"""The labelling app: `streamlit run apps/relabel.py`, or `-- --dataset DIR --db URL [--model RUN]` after it."""
+"""The labelling app: `streamlit run apps/relabel.py`, or `-- --dataset DIR --db URL` after it."""
 
 import sys
 

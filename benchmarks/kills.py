@@ -321,9 +321,7 @@ def kill_exports(folder: Path, kills: int, pick: random.Random) -> dict[str, int
 
     def exporting() -> None:
         with LabelStore(folder / "labels.db", must_exist=True) as store:
-            export_store(
-                store, data, kind=None, target="t", method="majority", rounds="first", images=None, replace=True
-            )
+            export_store(store, data, target="t", method="majority", rounds="first", images=None, replace=True)
 
     found: Counter[str] = Counter()
     forked(lambda: make_export(folder))

@@ -36,7 +36,7 @@ OF_METRICS = {  # by module: what selects its cases among the facts of all metri
     "distribution": ("distribution", "by_hand against_others"),
     "information": ("icm", "information"),
     "labels": ("label_", "labels by_hand"),
-    "people": ("perspectives", "label_variation information"),
+    "people": ("perspectives", "label_variation information bad_input"),
     "ranking": ("ranking", "by_hand against_others invariants precision"),
     "rates": ("rates", "by_hand against_others"),
     "sets": ("sets", "by_hand against_others options bad_input"),

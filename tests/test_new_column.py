@@ -75,7 +75,7 @@ def hold(folder, database, old):
         told = {f"new_{kind}": NEW[kind][0] for kind in NEW}
         given = ticket("secret", "newcomer", claim.image_id, 1)
         raw = {"id": "new", "image": claim.image_id, "kind": "labels", "labels": [labels[0]], "ticket": given, **told}
-        task = SimpleNamespace(secret="secret", suggestions={})
+        task = SimpleNamespace(secret="secret")
         [receipt] = store.submit([read_answer(task, "newcomer", raw | {"flag": True, "note": "cut off"})])
         assert receipt.status == "accepted", receipt
         now = store.judgements()

@@ -36,7 +36,6 @@ class Labelling:
         images: Folder of photographs that nobody has labelled, to label with --taxonomy at once. They become the data
             set DATASET, or data/NAME.
         db: SQLite file or postgresql:// URL. Default: DATASET-labels.db beside the folder.
-        model: Run folder; its predictions may be shown as suggestions.
         target: Target whose labels people choose from.
         taxonomy: Labels to choose from instead: a built-in taxonomy or a YAML file.
         study: Folder of a study, with study.yaml, that people take part in.
@@ -46,7 +45,6 @@ class Labelling:
     dataset: Annotated[Path | None, Help(metavar="DATASET")] = None
     images: Annotated[Path | None, Help(metavar="PHOTOS")] = None
     db: str | None = None
-    model: Path | None = None
     target: str | None = None
     taxonomy: str | None = None
     study: Annotated[Path | None, Help(metavar="OUT")] = None
@@ -54,7 +52,7 @@ class Labelling:
     allow_host: AllowHost = ()
 
     def __post_init__(self) -> None:
-        others = (self.named, self.images, self.model, self.target, self.taxonomy)
+        others = (self.named, self.images, self.target, self.taxonomy)
         if self.study is not None and any(others):
             raise typer.BadParameter(
                 "--study: its file says what is labelled; only --db, --lead and --allow-host go with it"

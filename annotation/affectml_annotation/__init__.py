@@ -28,6 +28,7 @@ from affectml_annotation.judgements import (
     count_votes,
     encode,
     found_labels,
+    judgement_tensor,
     validate_judgements,
 )
 from affectml_annotation.smoothing import (
@@ -81,6 +82,7 @@ __all__ = [
     "fit_beta_prior",
     "fit_dirichlet_prior",
     "found_labels",
+    "judgement_tensor",
     "krippendorff_alpha",
     "label_agreement",
     "label_sets",

@@ -395,3 +395,31 @@ def sum_by_image(panel: Panel, values: npt.NDArray[Any]) -> npt.NDArray[np.float
 def people_by_image(panel: Panel) -> IntArray:
     """How many judgements each image has, [N]."""
     return np.bincount(panel.image, minlength=len(panel.image_ids)).astype(np.int64)
+
+
+def judgement_tensor(
+    judgements: pd.DataFrame, labels: Sequence[str], image_ids: Sequence[str] | None = None, *, rounds: Rounds = "first"
+) -> tuple[npt.NDArray[np.uint8], BoolArray, npt.NDArray[np.object_]]:
+    """Who chose what, as arrays: what `affectml_metrics.human_reference` takes.
+
+    Args:
+        judgements: a judgement table.
+        labels: the C labels in order.
+        image_ids: the N images wanted, in order; see `encode`.
+        rounds: which looks count; see `encode`. One judgement per person and image is needed, so "all" is refused.
+
+    Returns:
+        chosen [N, A, C] uint8; asked [N, A], true where that person gave an answer (labels or none; unsure and skip
+        are false); annotator_ids [A].
+
+    Raises:
+        BadJudgement: the first row that breaks the contract, or rounds is "all".
+        UnknownLabel: the first row with a label that is not in `labels`.
+    """
+    panel = one_look(judgements, labels, image_ids, rounds=rounds).answers()
+    shape = (len(panel.image_ids), len(panel.annotator_ids))
+    chosen = np.zeros((*shape, len(panel.labels)), dtype=np.uint8)
+    asked = np.zeros(shape, dtype=bool)
+    chosen[panel.image, panel.annotator] = panel.chosen
+    asked[panel.image, panel.annotator] = True
+    return chosen, asked, panel.annotator_ids

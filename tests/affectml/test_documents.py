@@ -214,40 +214,43 @@ def world(tmp_path_factory):
         pictures = [demo.image_path(file) for file in demo.images["file"]]
         for name in ("IMAGE", "image.jpg", "holiday.jpg", "beach.jpg"):
             shutil.copy(pictures[0], name)
-        write_labels("photos", pictures, "photos/", "labels.csv", "PEOPLE.json")
-        write_labels("PICTURES", pictures, "", "LABELS.csv")
+        write_labels(pictures)
         drawn = shutil.ignore_patterns("data*", "demo")  # what a reader may have made there
         shutil.copytree(ROOT / "examples" / "study", "examples/study", ignore=drawn)
-        write_features("features", "rows.csv")
-        write_features("FEATURES", "ROWS.csv")
+        write_features()
     return folder
 
 
-def write_labels(top, pictures, prefix, table, coco=None):
-    """A folder of pictures for each of two labels; as a table, with votes and, where asked for, as COCO's JSON."""
+def write_labels(pictures):
+    """photos has a folder of pictures for each of two labels; tables have these labels and votes, and JSON has COCO's.
+
+    PICTURES is the same; LABELS.csv names its files from there.
+    """
     lines, images, boxes, votes = ["file,emotion"], [], [], ["file,n,joy,awe,fear"]
     for number, picture in enumerate(pictures):
         label = ("happy", "fear")[number % 2]
-        (Path(top) / label).mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, Path(top) / label)
-        lines.append(f"{prefix}{label}/{picture.name},{label}{';awe' * (number % 3 == 0)}")
-        votes.append(f"{prefix}{label}/{picture.name},5,{number % 5},{number % 3},{number % 4}")
-        images.append({"id": number, "file_name": f"{prefix}{label}/{picture.name}"})
+        file = Path("photos", label, picture.name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, file)
+        lines.append(f"{file},{label}{';awe' * (number % 3 == 0)}")
+        votes.append(f"{file},5,{number % 5},{number % 3},{number % 4}")
+        images.append({"id": number, "file_name": str(file)})
         boxes.append({"id": number, "image_id": number, "category_id": number % 2})
     names = [{"id": 0, "name": "happy"}, {"id": 1, "name": "fear"}]
-    Path(table).write_text("\n".join([*lines, ""]))
-    Path("votes.csv" if prefix else "VOTES.csv").write_text("\n".join([*votes, ""]))
-    if coco is not None:
-        Path(coco).write_text(json.dumps({"images": images, "annotations": boxes, "categories": names}))
+    Path("labels.csv").write_text("\n".join([*lines, ""]))
+    Path("votes.csv").write_text("\n".join([*votes, ""]))
+    Path("PEOPLE.json").write_text(json.dumps({"images": images, "annotations": boxes, "categories": names}))
+    shutil.copytree("photos", "PICTURES")
+    Path("LABELS.csv").write_text("\n".join([*lines, ""]).replace("photos/", ""))
 
 
-def write_features(stem, table):
+def write_features():
     """Forty embeddings as .npz with names and labels, and as .npy with a table."""
     features = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
     names, labels = np.array([f"{i}.jpg" for i in range(40)]), np.array(["joy", "fear"] * 20)
-    np.savez(f"{stem}.npz", image=names, embedding=features, label=labels)
-    np.save(f"{stem}.npy", features)
-    Path(table).write_text("file,label\n" + "".join(map("{},{}\n".format, names, labels)))
+    np.savez("FEATURES.npz", image=names, embedding=features, label=labels)
+    np.save("FEATURES.npy", features)
+    Path("ROWS.csv").write_text("file,label\n" + "".join(map("{},{}\n".format, names, labels)))
 
 
 @pytest.fixture

@@ -16,9 +16,8 @@ from affectml.encoders import Ran, load_encoder, read_image
 from affectml.encoders.identity import Agreement
 from affectml.encoders.threads import fast_bfloat16
 from affectml.encoders.towers import TorchTower, natural_precision, spared, without_padding
-from affectml.errors import BadInput
 
-from .checks import edit, files_of, noise_set, refused
+from .checks import edit, files_of, noise_set
 from .fuzz.sources import as_before
 
 BF16 = "affectml.encoders.towers.fast_bfloat16"  # what tells whether the processor has instructions for bf16
@@ -268,11 +267,3 @@ def test_a_large_jpeg_at_reduced_scale_prepares_alike(tmp_path, encoder, orienta
     assert off.mean() < 1
     rows = encoder.encode_images([whole, reduced])
     assert float(rows[0] @ rows[1]) > 0.9999
-
-
-def test_a_jpeg_cut_short_is_found_at_reduced_scale_too(tmp_path):
-    path = tmp_path / "cut.jpg"
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (640, 640, 3), dtype=np.uint8)).save(path)
-    path.write_bytes(path.read_bytes()[:-2000])
-    for at_least in (0, 64):
-        refused(BadInput, "cannot be read whole", read_image, path, at_least)

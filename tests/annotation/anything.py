@@ -18,7 +18,7 @@ from .tasks import LABELS, rows
 DRAWN = {  # what is done, and how often
     "claim": 25, "answer": 40, "correct": 6, "meet_another": 4, "wait": 4, "come": 4, "go_through": 6,
     "leave": 1, "invite": 3, "uninvite": 1, "withdraw": 1, "undo": 1, "erase": 0.5, "resolve": 3, "again": 3,
-    "release": 2, "second_look": 4, "enqueue": 1, "steer": 0.7, "add_images": 1, "add_checks": 0.3,
+    "release": 2, "enqueue": 1, "steer": 0.7, "add_images": 1, "add_checks": 0.3,
     "open_round": 0.2, "take_in": 0.7,
 }  # fmt: skip
 AT_ONCE = 14  # people
@@ -38,7 +38,7 @@ class Anything:
             checks={"images": [{"image": "i01", "labels": ["joy"]}], "rate": 0.1, "failed": 2, "then": "end"},
         )  # fmt: skip
         self.store.change_task(repeats={"rate": 0.1, "gap": 2})
-        self.store.open_round("second")
+        self.store.open_round()
         self.claims, self.sent, self.named, self.done = {}, [], 0, Counter()
 
     def do(self, deeds):
@@ -146,10 +146,6 @@ class Anything:
         self.store.release_expired()
         visits.give_back_places(self.store)
 
-    def second_look(self):
-        row = self.draw.choice(rows(self.store, schema.answer))
-        self.store.second_look(row.annotator_id, row.image_id)
-
     def enqueue(self):
         images = [self.image() for _ in range(3)]
         self.store.steer(queue=images, more=self.draw.choice([None, 1, 2]), lower=self.draw.random() < 0.3)
@@ -168,7 +164,7 @@ class Anything:
 
     def open_round(self):
         images = [self.image() for _ in range(20)]
-        self.store.open_round(self.draw.choice(["second", "discussion"]), sorted({*images}))
+        self.store.open_round(sorted({*images}))
 
     def take_in(self):
         """A file of judgements comes in, of people who hold an image, have one, withdrew, or are new."""

@@ -33,7 +33,7 @@ def nothing_is_broken(anything, deeds, at_once):
 def test_whatever_people_do_nothing_is_broken(seed, monkeypatch, tmp_path):
     anything = Anything("sqlite://", seed, monkeypatch, tmp_path)
     nothing_is_broken(anything, 900, 300)
-    assert min(anything.done[name] for name in ("conflict", "surplus", "erase", "undo", "take_in", "second_look")) > 0
+    assert min(anything.done[name] for name in ("conflict", "surplus", "erase", "undo", "take_in")) > 0
 
 
 @pytest.mark.slow

@@ -27,11 +27,9 @@ def test_counts_worked_by_hand():
     assert counted.image_id.tolist() == ["b", "a", "c"]
     assert counted.votes.tolist() == [[0, 1, 0], [1, 0, 1], [0, 0, 0]]
     assert counted.n.tolist() == [1, 2, 0]
-    answers = aa.encode(SMALL, LABELS).answers()
-    said = zip(answers.image_ids[answers.image], answers.annotator_ids[answers.annotator], answers.chosen, strict=True)
-    assert [(*of, set(np.compress(chosen, LABELS))) for *of, chosen in said] == [
-        ("a", "u", {"awe", "joy"}), ("a", "v", set()), ("b", "u", {"fear"}),
-    ]  # fmt: skip
+    chosen, asked, people = aa.judgement_tensor(SMALL, LABELS, ["a", "b"])
+    assert (people.tolist(), asked.tolist()) == (["u", "v", "w"], [[True, True, False], [True, False, False]])
+    assert chosen.tolist() == [[[1, 0, 1], [0, 0, 0], [0, 0, 0]], [[0, 1, 0], [0, 0, 0], [0, 0, 0]]]
 
 
 @pytest.mark.parametrize(

@@ -71,11 +71,7 @@ main()
 def killed(tmp_path_factory):
     """`killed(template, deed)`: for each step a copy of the template in which it was killed there, and `again`."""
     context = multiprocessing.get_context("forkserver")
-    modules = (
-        "affectml.cli._label_task",
-        "affectml.people.erasing",
-    )
-    context.set_forkserver_preload(list(modules))
+    context.set_forkserver_preload(["affectml.cli._label_task", "affectml.people.erasing"])
 
     def run(step: int, folder: Path, deed: str) -> int | None:
         # as text, since this file is no module that another process could import

@@ -171,10 +171,9 @@ def test_a_task_is_a_file_that_is_shown_changed_and_assigned(run, demo, tmp_path
         assert "images wait for 5 people each; to lower that, add --lower" in error
     for line, why in BAD_FILES.items():
         assert why in run("label", "assign", "--db", db, *file(tmp_path, line), fails=True)
-    run("label", "assign", "--db", db, "--lower", *file(tmp_path, "overlap: 2", "page: {blind_first: true}"))
+    run("label", "assign", "--db", db, "--lower", *file(tmp_path, "overlap: 2", "page: {intensity: true}"))
     with LabelStore(db) as store:  # what the file leaves out stays
-        assert store.task == first.but(page={"blur": True, "blind_first": True}, backups={"days": 0})
-        assert "second" in set(store.rounds()["purpose"])
+        assert store.task == first.but(page={"blur": True, "intensity": True}, backups={"days": 0})
         assert len(store.database.reading(all_versions)) == 3
     init = ("label", "init", demo.root, "--db", tmp_path / "s.db", *file(tmp_path, STUDY))
     assert BAD_FILES[STUDY] in run(*init, fails=True)
@@ -182,7 +181,7 @@ def test_a_task_is_a_file_that_is_shown_changed_and_assigned(run, demo, tmp_path
 
 STUDY = "recruit: {panel: links}"
 BAD_FILES = {
-    "overlap: yes": "expected a whole number",
+    "overlap: yes": "expected a valid integer, but this is True",
     "backups: {days: -1}": "more.yaml: backups.days: expected greater than or equal to 0, but this is -1",
     "backup: {days: 1}": "more.yaml: no key 'backup' here; did you mean 'backups'?",
     "skips: 99999999999": "less than or equal to 1000000, but this is",

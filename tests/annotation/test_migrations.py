@@ -127,7 +127,7 @@ FILE = {
     "breaks": 20, "backups": {"hours": 2, "keep": 5, "days": 6},
     "page": {
         "instructions": "Look twice.", "warning": "Snakes.", "blur": True, "seconds": 1.5, "intensity": True,
-        "valence_arousal": True, "valence_colours": True, "show_original": True, "blind_first": True, "control": 0.3,
+        "valence_arousal": True, "valence_colours": True, "show_original": True,
         "chips": "taxonomy",
     },
 }  # fmt: skip

@@ -112,10 +112,14 @@ def test_a_round_that_is_asked_for_has_its_repeats(said):
     assert by_hand(aa.count_votes(said, LABELS, ["a", "b"], rounds=2).table()) == {"a": [1, 0, 0, 1], "b": [1, 0, 0, 0]}
 
 
-def test_agreement_is_the_same_with_checks_and_without(task):
-    said = task.judgements()
+def test_agreement_pace_and_disagreement_are_of_images_alone(task):
+    said = task.judgements().assign(at=pd.Timestamp("2026-01-05 08:00", tz="UTC"))
     assert report(said) == report(of_data(said))
     assert disagreement(said, LABELS).to_dict() == disagreement(of_data(said), LABELS).to_dict()
+    assert lead.pace(said)["answers"].tolist() == [5]
+    assert lead.drift(said, LABELS).set_index("annotator_id")["seconds"].to_dict() == {"ann": 2, "bob": 4, "cat": 3}
+    shown = {name: set(lead.answers_to(said, name, names=True)["who"]) for name in "abc"}
+    assert shown == {"a": {"ann", "bob"}, "b": {"ann", "bob"}, "c": {"cat"}}
 
 
 def test_how_people_did_on_checks_and_repeats_stands_beside_their_answers(task):
@@ -128,12 +132,6 @@ def test_how_people_did_on_checks_and_repeats_stands_beside_their_answers(task):
         "bob": dict(zip(columns, (2, 4.0, 2, 2, 1, 1.0), strict=True)),
         "cat": dict(zip(columns, (1, 3.0, 1, 0, 0, -1.0), strict=True)),
     }
-
-
-def test_pace_and_drift_are_of_images_alone(task):
-    said = task.judgements().assign(at=pd.Timestamp("2026-01-05 08:00", tz="UTC"))
-    assert lead.pace(said)["answers"].tolist() == [5]
-    assert lead.drift(said, LABELS).set_index("annotator_id")["seconds"].to_dict() == {"ann": 2, "bob": 4, "cat": 3}
 
 
 def test_the_rate_of_a_task_is_that_of_its_images(tmp_path, monkeypatch):
@@ -150,11 +148,6 @@ def test_the_rate_of_a_task_is_that_of_its_images(tmp_path, monkeypatch):
             images, checks = images + (not is_check), checks + is_check
         assert (images, checks) == (6, 2)
         assert (store.progress().rate, store.progress().seconds_left) == pytest.approx((12, 6 / 12 * 3600))
-
-
-def test_disagreement_shows_no_answer_to_a_check_or_a_repeat(task):
-    shown = {name: set(lead.answers_to(task.judgements(), name, names=True)["who"]) for name in "abc"}
-    assert shown == {"a": {"ann", "bob"}, "b": {"ann", "bob"}, "c": {"cat"}}
 
 
 def test_the_images_of_a_study_that_dictate_an_answer_never_leave(exported):

@@ -476,7 +476,7 @@ def test_asking_for_more_people_never_takes_a_planned_one_away(open_store):
 def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
     store = make(open_store(), images=6, people="uv", overlap=1)
     mine = {*ids(work(store, "u", 3))}
-    number = store.open_round("discussion")
+    number = store.open_round()
     again = work(store, "u", round_number=number)
     assert ({*ids(again)}, {c.purpose for c in again}) == (mine, {"discussion"})
     assert (len(store.judgements()), len(store.judgements(rounds=[1]))) == (6, 3)
@@ -598,5 +598,5 @@ def test_what_one_server_queues_comes_first_on_another_too_and_again_to_all_who_
         (queued,) = page.claim(who, 1)
         assert queued.image_id == last
         answer(page, who, queued)
-    again = page.open_round("discussion", [last])
+    again = page.open_round([last])
     assert [ids(page.claim(who, 1, round_number=again)) for who in "uv"] == [[last]] * 2

@@ -75,7 +75,6 @@ BAD_CONTENTS = [
     ({"question": " "}, "question: it is blank"),
     ({"page": {"blurr": True}}, "page: no key 'blurr' here; did you mean 'blur'?"),
     ({"page": {"blur": "so"}}, "page.blur: expected a valid boolean, unable to interpret input, but this is so"),
-    ({"page": {"control": 2}}, "page.control: expected less than or equal to 1, but this is 2"),
     ({"page": {"seconds": 1e5}}, "page.seconds: expected less than 86400, but this is 100000.0"),
     ({"checks": {"rate": 0.5}, "repeats": {"rate": 0.5}}, "checks: rate and repeats: rate leave no room"),
     ({"languages": ["en", "german"]}, "'german' is no language's code; write such as en, de, pt-BR or zh-Hant"),
@@ -214,7 +213,7 @@ NAMES = st.lists(WORDS.filter(str.strip), min_size=1, max_size=4, unique=True)
 SAID = st.fixed_dictionaries({"name": TEXT.map(str.strip), "definition": TEXT.map(str.strip)})
 PAGES = st.fixed_dictionaries({}, optional={
     "instructions": TEXT, "warning": TEXT, "blur": st.booleans(), "seconds": st.floats(0, 80_000),
-    "control": st.floats(0, 1), "chips": st.sampled_from(["random", "taxonomy"]),
+    "chips": st.sampled_from(["random", "taxonomy"]),
 })  # fmt: skip
 QUESTION = st.fixed_dictionaries({"id": st.just("one"), "text": WORDS, "kind": st.just("choice"), "options": NAMES})
 FILES = st.fixed_dictionaries({}, optional={

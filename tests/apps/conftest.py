@@ -572,7 +572,7 @@ def ann(at_work: Person) -> Person:
 def write_run(
     folder: Path, taxonomy: Taxonomy, image_ids: Sequence[str], best: str, sets: Sequence[Sequence[str]] | None = None
 ) -> Path:
-    """Write a run folder, as far as suggestions read it."""
+    """Write a run folder, as far as a map reads it."""
     folder.mkdir()
     info = json.loads(RUN_INFO.read_text(encoding="utf-8")) | {"taxonomy": taxonomy.to_dict()}
     (folder / "run.json").write_text(json.dumps(info))

@@ -189,7 +189,6 @@ def test_a_file_that_cannot_be_is_told_and_stays_as_it_was_typed(task):
         ("overlap: 3", "overlap: [", "not valid YAML"),
         ("seed: 0", "seed: 4", "seed: cannot change in a task that is set up"),
         ("words: {}", "words: {aww: {definition: cute}}", "did you mean 'awe'?"),
-        ("blind_first: false", "blind_first: true", "page.blind_first: needs a model's suggestions"),
     ):
         app = in_file(page("progress"), before, after)
         assert why in said(app)
@@ -296,10 +295,10 @@ def test_the_lead_is_warned_where_a_backup_failed(task):
 
 def test_a_later_round_comes_first_while_it_has_images_for_somebody(answered):
     store, seen = answered.store, answered.store.judgements().query("annotator_id == 'ann'")["image_id"].tolist()
-    number = store.open_round("discussion", seen[:3])
+    number = store.open_round(seen[:3])
 
     def rounds():
-        return [queries.round_for(store, who, inline_second=False) for who in ("ann", "newcomer")]
+        return [queries.round_for(store, who) for who in ("ann", "newcomer")]
 
     assert rounds() == [number, 1]
     held = store.claim("ann", 3, round_number=number)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import shutil
 import socket
 import sqlite3
@@ -233,52 +232,6 @@ def test_history_holds_one_s_own_answers_only(client, task):
         client.say(answer_to(item, f"of-{who}", kind="none", labels=[]))
     past = client.say(history=True)["past"]
     assert [(entry["image"], entry["answer"]["kind"]) for entry in past] == [(item["image"], "none")]
-
-
-class TestBlindFirst:
-    """The answer is stored before any suggestion is told, and a random half never sees one."""
-
-    @pytest.fixture
-    def blind(self, client, task):
-        task.suggestions = dict.fromkeys(task.store.images()["image_id"], ("sadness",))
-        task.store.open_round("second")
-        task.store.change_task(page={"blind_first": True})
-        return client
-
-    def test_the_second_look_is_at_the_same_image_and_half_of_them_are_controls(self, blind, task):
-        seen = []
-        for turn in range(40):
-            reply = blind.say(want=12)
-            assert not re.search("sadness|suggestion", json.dumps(reply))  # before the blind answer is stored
-            first = reply["items"][0]
-            second = blind.say(answer_to(first, f"first-{turn}"), want=2)["items"][0]
-            seen.append((first, second))
-            blind.say(answer_to(second, f"second-{turn}"), want=2)
-        assert all(first["image"] == second["image"] for first, second in seen)
-        assert {second["look"] for _, second in seen} == {"second"}
-        shown = ["suggestion" in second for _, second in seen]
-        assert 8 <= sum(shown) <= 32
-        judgements = task.store.judgements(rounds=[3])
-        assert judgements["suggestions_visible"].tolist() == shown
-        assert all(second["before"] == {"kind": "labels", "labels": ["awe"]} for _, second in seen)
-        contexts = task.store.events()["context"].tolist()
-        assert sum("model_says" in context for context in contexts) == 40  # both arms, second looks only
-
-    def test_the_first_answer_cannot_be_changed_after_the_second_look_was_given(self, blind):
-        item = blind.say(want=1)["items"][0]
-        blind.say(answer_to(item), want=1)
-        receipt = blind.say(answer_to(item, "later", base_revision=1, labels=["sadness"]))["receipts"][0]
-        assert (receipt["status"], "stands" in receipt["error"]) == ("refused", True)
-
-    def test_a_lost_reply_does_not_lose_the_second_look(self, blind):
-        item = blind.say(want=1)["items"][0]
-        lost = blind.say(answer_to(item), want=1)["items"][0]
-        assert blind.say(want=1)["items"][0] == lost
-
-    def test_skipped_images_get_no_second_look(self, blind):
-        item = blind.say(want=1)["items"][0]
-        reply = blind.say(answer_to(item, kind="skip", labels=[]), want=1)
-        assert [each["look"] for each in reply["items"]] == ["first"]
 
 
 def test_tokens_hold_for_one_person_and_one_task():

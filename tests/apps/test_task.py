@@ -16,17 +16,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from affectml.data import Dataset, DatasetMeta, write_dataset
-from affectml.errors import AffectmlError, BadInput, BadRun
+from affectml.data import Dataset
+from affectml.errors import AffectmlError, BadInput
 from affectml.importers.images import add_images
 from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
 from affectml_annotation import Answer, LabelStore, StoreError, Task
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.component import chips, start_data
 from affectml_apps.relabel.identity import read_secret
-from affectml_apps.relabel.task import Options, current, parse_arguments, read_suggestions
+from affectml_apps.relabel.task import Options, current, parse_arguments
 
-from .conftest import RELABEL, Server, say, write_run
+from .conftest import RELABEL, Server, say
 from .reading import page, press
 
 MIKELS = get_taxonomy("mikels-8")
@@ -67,8 +67,8 @@ def test_arguments_after_the_dashes_and_without_any_the_demo_set_with_a_file_bes
     monkeypatch.chdir(tmp_path)
     options = parse_arguments([])
     assert (options.root, options.store_url) == (Path("data/demo"), str(tmp_path / "data" / "demo-labels.db"))
-    given = parse_arguments(["--dataset", "d", "--db=postgresql://h/n", "--model", "r", "--lead=ann", "--lead=bob"])
-    assert given == Options(dataset=Path("d"), db="postgresql://h/n", model=Path("r"), lead=("ann", "bob"))
+    given = parse_arguments(["--dataset", "d", "--db=postgresql://h/n", "--lead=ann", "--lead=bob"])
+    assert given == Options(dataset=Path("d"), db="postgresql://h/n", lead=("ann", "bob"))
     assert Options(images=tmp_path / "demo").root == Path("data/demo-images")  # which is not taken for the demo set
     with pytest.raises(SystemExit):
         parse_arguments(["--databse", "x"])
@@ -101,22 +101,6 @@ def test_a_database_of_another_task_is_refused(serve):
     serve(taxonomy="parrott-6")
     with pytest.raises(AffectmlError, match="name another --db"):
         serve(taxonomy="ekman-6")
-
-
-def images_called(folder, *names):
-    return write_dataset(folder, DatasetMeta("few"), pd.DataFrame({"image_id": names}), {})
-
-
-def test_suggestions_are_the_predicted_set_or_the_best_label_of_a_run_with_these_labels_and_images(tmp_path):
-    run = write_run(tmp_path / "run", MIKELS, ["a", "b", "c"], "anger", [["awe", "fear"], [], ["joy"]])
-    found = read_suggestions(run, MIKELS.labels, images_called(tmp_path / "two", "a", "b"))
-    assert found == {"a": ("awe", "fear"), "b": ("anger",)}
-    single = write_run(tmp_path / "single", MIKELS, ["a"], "awe")
-    assert read_suggestions(single, MIKELS.labels, images_called(tmp_path / "one", "a")) == {"a": ("awe",)}
-    with pytest.raises(BadRun, match="labels are awe, fear"):
-        read_suggestions(single, ("awe", "fear"), images_called(tmp_path / "fear", "a"))
-    with pytest.raises(BadRun, match="none of its 1 images"):
-        read_suggestions(single, MIKELS.labels, images_called(tmp_path / "other", "x"))
 
 
 def test_what_is_left_for_one_is_what_can_still_come_to_them(task):

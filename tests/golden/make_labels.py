@@ -110,17 +110,9 @@ def _work(team: Team) -> None:
 
 
 def _further_rounds(team: Team) -> None:
-    """Second looks with and without a suggestion, and a discussion."""
+    """A discussion."""
     store = team.store
-    second = store.open_round("second")
-    answered = store.judgements(rounds=[1])
-    for who in ("ann", "ben", "dmitri"):
-        mine = answered[(answered["annotator_id"] == who) & answered["kind"].isin(["labels", "none"])]
-        for image_id in mine["image_id"][:4]:
-            claim = store.second_look(who, image_id)
-            assert claim.round == second
-            team.says(who, claim)
-    talk = store.open_round("discussion", ["i05", "i09"])
+    talk = store.open_round(["i05", "i09"])
     for who in ("ann", "ben", "chloé"):
         for claim in store.claim(who, 2, round_number=talk):
             if claim.round == talk:

@@ -101,7 +101,6 @@ class LabelStore(Claiming, Submitting, Reading):
     add_checks = engine.transaction(setup.add_checks)
     enqueue = _steered(setup.enqueue)
     open_round = engine.transaction(setup.open_round)
-    second_look = engine.transaction(setup.second_look)
     invite = engine.transaction(people.invite)
     uninvite = _steered(people.uninvite)
     closed = engine.reading(people.closed)

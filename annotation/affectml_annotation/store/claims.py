@@ -42,7 +42,7 @@ PAUSE_MS = 5 * 60_000  # a longer silence is a break, and counts as so much
 STILL = 5  # images that are shown yet where failed checks ended them: the page has them already
 BEFORE = ("before", "instructions", "practice", "start")  # phases in which there are no images yet
 Given = tuple[int, int, str, bool]  # the position of an image, its round, its purpose, and whether it holds a place
-HOLDING = ("task", "discussion")  # purposes of which each answer holds a place; of a check or second look some do
+HOLDING = ("task", "discussion")  # purposes of which each answer holds a place; of a check some do
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,6 @@ class Claim:
     round: int
     place: int
     purpose: str
-    suggestions_visible: bool
     lease_until: float
     revision: int = 0
 
@@ -66,7 +65,7 @@ class Claim:
 def as_claim(row: Any) -> Claim:
     """A row of `CLAIMS`, as it is given out."""
     return Claim(
-        row.image_id, row.file, row.round, row.place, row.purpose, row.suggestions_visible, row.lease_until / 1000,
+        row.image_id, row.file, row.round, row.place, row.purpose, row.lease_until / 1000,
         row.revision or 0,
     )  # fmt: skip
 
@@ -121,7 +120,7 @@ def round_row(connection: sa.Connection, number: int) -> Any:
 
 
 def round_of(connection: sa.Connection, purpose: str, of: int) -> int | None:
-    """The number of the first round that holds the repeats of round `of`, or the second looks at it."""
+    """The number of the first round of this purpose, such as repeats, of the images of round `of`."""
     query = sa.select(sa.func.min(round_.c.number)).where(round_.c.purpose == purpose, round_.c.of == of)
     number: int | None = connection.scalar(query)
     return number
@@ -214,18 +213,12 @@ def claim(
         position, in_round, purpose, holds = given
         fresh.append({
             "annotator_id": who, "round": in_round, "position": position, "place": place, "purpose": purpose,
-            "suggestions_visible": purpose == "second" and not is_control(task, who, position),
             "holds_slot": holds, "claimed_at": now, "lease_until": lease,
         })  # fmt: skip
         place += 1
     if fresh:
         connection.execute(assignment.insert(), fresh)
     return [as_claim(row) for row in open_claims(connection, who, rounds)[:count]]
-
-
-def is_control(task: Task, who: str, position: int) -> bool:
-    """Whether this person's second look at this image is one without a suggestion."""
-    return chance(task.seed, who, "control", position) < task.page.control
 
 
 _AT_SLOT = (slot.c.round == sa.bindparam("number"), slot.c.position == sa.bindparam("at_position"))
@@ -304,9 +297,9 @@ def release_expired(connection: sa.Connection) -> int:
 
 
 def release(connection: sa.Connection, who: str) -> int:
-    """Give back what this person holds, but for second looks; return how many."""
+    """Give back what this person holds; return how many."""
     lock_annotator(connection, who)
-    return _release(connection, assignment.c.annotator_id == who, assignment.c.purpose != "second")
+    return _release(connection, assignment.c.annotator_id == who)
 
 
 def _release(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> int:

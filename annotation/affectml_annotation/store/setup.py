@@ -15,7 +15,6 @@ from affectml_annotation.store import claims, people, versions
 from affectml_annotation.store.engine import where_of
 from affectml_annotation.store.schema import (
     MAIN,
-    answer,
     assignment,
     check,
     image,
@@ -76,7 +75,6 @@ def init_task(
     _new_round(connection, 1, "main", None)
     _insert_images(connection, table, 0, file.overlap)
     _new_round(connection, 2, "repeat", 1)
-    _open_second_looks(connection, file)
     _set_apart(connection, file, apart)
 
 
@@ -175,16 +173,13 @@ def enqueue(
     return len(raised)
 
 
-def open_round(connection: sa.Connection, purpose: str, image_ids: Sequence[str] | None = None) -> int:
-    """Open a further round over images (all, unless given) and return its number.
+def open_round(connection: sa.Connection, image_ids: Sequence[str] | None = None) -> int:
+    """Open a round in which people see images again after they talked (all, unless given); return its number.
 
-    purpose `second`: people see their images again, with a suggestion or, by chance, without (the control);
-    `discussion`: again after they talked. Only who answered an image in the main round sees it again.
+    Only who answered an image in the main round sees it again.
     """
-    if purpose not in ("second", "discussion"):
-        raise StoreError(f"purpose: expected second or discussion, but received {purpose!r}")
     number = claims.following(connection, round_.c.number)
-    _new_round(connection, number, purpose, MAIN)
+    _new_round(connection, number, "discussion", MAIN)
     usual = read_task(connection).overlap
     people = sa.select(slot.c.position, slot.c.wanted).where(slot.c.round == MAIN)  # of an image that was queued, more
     before = dict(map(tuple, connection.execute(people)))
@@ -192,33 +187,6 @@ def open_round(connection: sa.Connection, purpose: str, image_ids: Sequence[str]
         rows = [{"round": number, "position": at, "wanted": max(usual, before[at])} for at in positions]
         connection.execute(slot.insert(), rows)
     return number
-
-
-def second_look(connection: sa.Connection, who: str, image_id: str) -> claims.Claim:
-    """A second look, at once, at what this person has just answered blind: with a suggestion or, by chance, not.
-
-    Which of the two is fixed for this person and image, and kept with the answer.
-    """
-    task = read_task(connection)
-    claims.lock_annotator(connection, who)
-    position = position_of(connection, image_id)
-    first = (answer.c.annotator_id == who, answer.c.round == MAIN, answer.c.image_id == image_id)
-    if connection.scalar(sa.select(answer.c.event_id).where(*first)) is None:
-        raise StoreError(f"{who!r} has not answered image {image_id!r}: a second look needs a first")
-    number = claims.round_of(connection, "second", MAIN)
-    if number is None:
-        raise StoreError("no round of second looks is open; open_round('second') opens one")
-    mine = claims.CLAIMS.where(*claims.given_to(who, number), assignment.c.position == position)
-    row = connection.execute(mine).one_or_none()
-    if row is None:
-        now = now_ms()
-        connection.execute(assignment.insert().values(
-            annotator_id=who, round=number, position=position, place=claims.next_place(connection, who),
-            purpose="second", suggestions_visible=not claims.is_control(task, who, position),
-            holds_slot=False, claimed_at=now, lease_until=now + round(task.lease_seconds * 1000),
-        ))  # fmt: skip
-        row = connection.execute(mine).one()
-    return claims.as_claim(row)
 
 
 # The file
@@ -302,17 +270,10 @@ def set_task(
     if not keys and digests == last.texts and (texts is None or last.affectml == versions.own_version()):
         return last.number
     number = versions.add_version(connection, file, digests)
-    _open_second_looks(connection, file)
     _set_apart(connection, file, apart, before=last.file.checks.images)
     if by is not None:
         note_change(connection, by, {"version": number, "changed": ", ".join(keys) or "texts"})
     return number
-
-
-def _open_second_looks(connection: sa.Connection, file: Task) -> None:
-    """Open the round in which people see their images again with a suggestion, where the file asks for it."""
-    if file.page.blind_first and claims.round_of(connection, "second", MAIN) is None:
-        open_round(connection, "second")
 
 
 def note_change(connection: sa.Connection, by: str, what: Mapping[str, object]) -> None:

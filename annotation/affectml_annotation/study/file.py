@@ -27,6 +27,7 @@ WARNING = marked(
     "Some of these images may show violence, injury, nudity or suffering. You may skip any image without giving a "
     "reason, stop at any time, and withdraw later: then none of your answers is used."
 )
+FORMER = ("blind_first", "control")  # keys of `page` in files of before, for second looks with a model's suggestion
 UNSEEN = "debriefing_unseen"  # the text for who saw no image
 
 Strategy = Literal["random", "fill", "stratified", "queue"]
@@ -262,8 +263,6 @@ class Page(Part):
     valence_arousal: bool = key(False, "ask how pleasant and how exciting, on a pad")
     valence_colours: bool = key(False, "colour pleasant and unpleasant labels, which primes people")
     show_original: bool = key(False, "show the data set's own single label")
-    blind_first: bool = key(False, "answer first; then see a model's suggestion (--model RUN)")
-    control: float = key(0.5, "share of those second looks without a suggestion", ge=0, le=1)
     chips: Literal["random", "taxonomy"] = key("random", "order of the labels: each person's own, or the taxonomy's")
 
 
@@ -449,8 +448,11 @@ def changed_keys(before: Part, after: Part, place: str = "") -> list[str]:
 def parse(content: Any, where: str) -> Task:
     """The content of a task's file, checked. Raises BadTask with the first problem and where it is."""
     content = of_schema_2(content)
-    if isinstance(content, dict) and content.get("strategy") == "priority":  # of before 0.3.0: it had none to go by
-        content = {**content, "strategy": "random"}
+    if isinstance(content, dict) and isinstance(page := content.get("page", {}), dict):
+        page = {name: value for name, value in page.items() if name not in FORMER}
+        content = {**content, "page": page} if page else content
+        if content.get("strategy") == "priority":  # of before 0.3.0: it had none to go by
+            content = {**content, "strategy": "random"}
     return parse_as(Task, content, where)
 
 

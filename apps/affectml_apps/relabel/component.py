@@ -61,7 +61,6 @@ def start_data(
             "practice": practice,
             "intensity": file.page.intensity,
             "valenceArousal": file.page.valence_arousal,
-            "blindFirst": file.page.blind_first,
         },
     }
 

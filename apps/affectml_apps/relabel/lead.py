@@ -199,14 +199,10 @@ def as_csv(table: pd.DataFrame) -> bytes:
 def save(task: LabelTask, text: str, *, since: int, by: str) -> int:
     """Make this text the task's file; return the number of the version that is the task now.
 
-    A round of second looks is opened where there is none and the file asks for them. since: the version that was
-    changed. Raises BadTask for what is no such file, BadInput for other labels, and StoreError, naming the key, for
-    what cannot change.
+    since: the version that was changed. Raises BadTask for what is no such file, BadInput for other labels, and
+    StoreError, naming the key, for what cannot change.
     """
     file = fitted(parse(read_text(text, "the file"), "the file"), task.file)
-    blind = file.page.blind_first and not task.file.page.blind_first
-    if blind and not task.suggestions:
-        raise StoreError("page.blind_first: needs a model's suggestions; start the page with --model RUN")
     return task.store.set_task(file, since=since, by=by)
 
 

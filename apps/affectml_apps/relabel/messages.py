@@ -145,9 +145,6 @@ def read_answer(task: LabelTask, who: str, raw: object) -> Answer:
     if not hmac.compare_digest(sent.ticket.encode(), ticket(task.secret, who, sent.image, sent.round).encode()):
         raise BadMessage(f"image {sent.image!r} was not given to {who!r} in round {sent.round}")
     context: dict[str, Any] = {"client": "relabel", "seq": sent.seq, "input": sent.input}
-    suggestion = task.suggestions.get(sent.image)
-    if suggestion is not None and sent.round != 1:
-        context["model_says"] = list(suggestion)  # kept for both arms; who saw it is in suggestions_visible
     told = {column.name: getattr(sent, column.name) for column in TOLD}
     own = {name: value for name, value in told.items() if name in Answer.__dataclass_fields__}
     return Answer(

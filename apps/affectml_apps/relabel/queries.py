@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation import LabelStore
-from affectml_annotation.judgements import ANSWERS, FLAG
+from affectml_annotation.judgements import FLAG
 from affectml_annotation.store.claims import candidates, given_to, open_claims
 from affectml_annotation.store.schema import MAIN, annotator, answer, assignment, event, image, round_, slot
 
@@ -77,40 +77,9 @@ def own_answer(store: LabelStore, who: str, image_id: str, round_number: int) ->
     return None if row is None else ("skip" if row.kind == FLAG else row.kind, list(row.labels))
 
 
-def awaiting_second_look(store: LabelStore, who: str, of: int, second: int, limit: int) -> list[str]:
-    """Images this person answered blind, since second looks are asked for, and has not looked at again.
-
-    Newest first. Only what was an answer (labels or none) to an ordinary image: checks and repeats stay out.
-    """
-    again = sa.select(assignment.c.position).where(*given_to(who, second), assignment.c.answered_at.is_not(None))
-    opened = sa.select(round_.c.opened_at).where(round_.c.number == second).scalar_subquery()
-    query = (
-        sa.select(image.c.image_id)
-        .select_from(answer)
-        .join(event, event.c.event_id == answer.c.event_id)
-        .join(image, image.c.image_id == answer.c.image_id)
-        .join(assignment, sa.and_(*given_to(who, of), assignment.c.position == image.c.position))
-        .where(
-            answer.c.annotator_id == who,
-            answer.c.round == of,
-            event.c.kind.in_(ANSWERS),
-            event.c.received_at >= opened,
-            assignment.c.purpose == "task",
-            image.c.position.not_in(again),
-        )
-        .order_by(event.c.number.desc())
-        .limit(limit)
-    )
-    return list(store.database.table(query)["image_id"])
-
-
-def round_for(store: LabelStore, who: str, *, inline_second: bool) -> int:
-    """The round that this person labels now: a later one while it has images for them, else the first.
-
-    A round of second looks that comes inline, right after each first answer, is left out.
-    """
-    purposes = ["discussion"] if inline_second else ["discussion", "second"]
-    later = sa.select(round_.c.number).where(round_.c.purpose.in_(purposes)).order_by(round_.c.number)
+def round_for(store: LabelStore, who: str) -> int:
+    """The round that this person labels now: a later one while it has images for them, else the first."""
+    later = sa.select(round_.c.number).where(round_.c.purpose == "discussion").order_by(round_.c.number)
     with store.database.read() as connection:
         for number in connection.scalars(later).all():
             if open_claims(connection, who, [number]) or candidates(connection, who, number):

@@ -3,8 +3,8 @@
 A browser sends all it has not had acknowledged, and forgets an answer only on its receipt. Sending twice is
 harmless: each answer has an id of its own.
 
-Of an image a browser is never told whether it is a check or a repeat (people would answer differently), what others
-said, or a suggestion before the blind answer is stored and the store has drawn this look for the arm that sees one.
+Of an image a browser is never told whether it is a check or a repeat (people would answer differently), or what others
+said.
 """
 
 import time
@@ -27,7 +27,6 @@ from affectml_apps.serving import Refused
 SHARE = 5  # beyond FEW, nobody holds more than one in so many of the images that could still come to them
 MAX_PAST = 500
 SAID = [column.name for column in COLUMNS if column.by == "person"]
-LOOKS = {"second": "second", "discussion": "again"}
 # What a database driver raises for a value it cannot hold, or for an id that somebody else used a moment ago.
 UNSTORABLE = (DataError, IntegrityError, OverflowError, UnicodeError)
 
@@ -47,31 +46,28 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
     """
     with task.locks[who]:
         check_person(task, who)
-        second = task.store.database.reading(round_of, "second", 1) if task.file.page.blind_first else None
-        receipts = take(task, who, message["answers"], second)
-        reply = next_images(task, who, message, second)
+        receipts = take(task, who, message["answers"])
+        reply = next_images(task, who, message)
         return {"receipts": receipts, "now": time.time(), **reply}
 
 
-def next_images(task: LabelTask, who: str, message: Mapping[str, Any], second: int | None) -> dict[str, Any]:
+def next_images(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str, Any]:
     """The next images, and how far this person and the team are; what was wrong with asking for them beside answers."""
     try:
-        return _next(task, who, message, second)
+        return _next(task, who, message)
     except (BadMessage, StoreError) as error:
         if not message["answers"] or isinstance(error, DatabaseFailed):  # then the answers come again, and do no harm
             raise
         return {"items": [], "done": queries.answered_count(task.store, who, [1]), "problem": str(error)}
 
 
-def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | None) -> dict[str, Any]:
+def _next(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str, Any]:
     wish, file = read(Wish, message), task.file
     repeats = task.store.database.reading(round_of, "repeat", wish.round)
     rounds = [wish.round] if repeats is None else [wish.round, repeats]
     left, in_all = task.left_for(who, wish.round, rounds)
     most = most_held(left, file)
     claims = task.store.claim(who, min(wish.want, most), round_number=wish.round, most=most)
-    if second is not None and wish.round == 1:
-        claims = [*_second_looks(task, who, second), *claims]
     reply: dict[str, Any] = {
         "items": [item_of(task, file, who, claim) for claim in claims],
         "done": queries.answered_count(task.store, who, rounds),
@@ -115,16 +111,13 @@ def has_agreed(task: LabelTask, who: str) -> bool:
     return person is not None and person.consented_at is not None
 
 
-def take(task: LabelTask, who: str, given: Sequence[object], second: int | None) -> list[dict[str, Any]]:
+def take(task: LabelTask, who: str, given: Sequence[object]) -> list[dict[str, Any]]:
     """Receipts in the order of the answers."""
     receipts: dict[int, Receipt] = {}
     answers: dict[int, Answer] = {}
     for at, raw in enumerate(given):
         try:
-            answer = read_answer(task, who, raw)
-            if second is not None and answer.round == 1 and answer.base_revision > 0:
-                _keep_blind(task, who, answer, second)
-            answers[at] = answer
+            answers[at] = read_answer(task, who, raw)
         except BadMessage as error:
             receipts[at] = Receipt(id_of(raw) or "", "refused", error=str(error))
     stored = _store(task, list(answers.values())) if answers else []
@@ -143,20 +136,6 @@ def _store(task: LabelTask, answers: list[Answer]) -> list[Receipt]:
         return [Receipt(answers[0].event_id, "refused", error=why)]
 
 
-def _keep_blind(task: LabelTask, who: str, answer: Answer, second: int) -> None:
-    """A first answer stands once the second look was given: what comes after a suggestion is no blind answer."""
-    if queries.is_assigned(task.store, who, answer.image_id, second):
-        raise BadMessage(
-            _("your first answer to this image stands, because you were asked again; change the second one")
-        )
-
-
-def _second_looks(task: LabelTask, who: str, second: int) -> list[Claim]:
-    """Second looks at what was just answered blind, where the model has something to say."""
-    waiting = queries.awaiting_second_look(task.store, who, 1, second, limit=50)
-    return [task.store.second_look(who, image) for image in waiting if image in task.suggestions][:3]
-
-
 def item_of(task: LabelTask, file: Task, who: str, claim: Claim) -> dict[str, Any]:
     """One image for this person's queue, as plain values."""
     item = _item(task, who, claim.image_id, claim.round, claim.revision, claim.purpose)
@@ -164,20 +143,16 @@ def item_of(task: LabelTask, file: Task, who: str, claim: Claim) -> dict[str, An
         item["original"] = task.taxonomy.display(task.originals[claim.image_id], current())
     if item["look"] != "first" and (before := queries.own_answer(task.store, who, claim.image_id, 1)):
         item["before"] = {"kind": before[0], "labels": before[1]}
-    if item["look"] == "second" and claim.suggestions_visible and claim.image_id in task.suggestions:
-        item["suggestion"] = [task.taxonomy.display(label, current()) for label in task.suggestions[claim.image_id]]
     return item
 
 
 def past_items(task: LabelTask, who: str, limit: int) -> list[dict[str, Any]]:
     """This person's own answers, oldest first, so that they can go back to them after a reload."""
     history = task.store.history(who, limit).iloc[::-1]
-    blind = task.file.page.blind_first and task.store.database.reading(round_of, "second", 1) is not None
     purposes = task.store.rounds().set_index("round")["purpose"]
     answers = history[SAID].astype(object).where(history[SAID].notna(), None).to_dict("records")
     return [
-        _item(task, who, row["image_id"], row["round"], row["revision"], purposes[row["round"]])
-        | {"fixed": blind and row["round"] == 1, "answer": answer}
+        _item(task, who, row["image_id"], row["round"], row["revision"], purposes[row["round"]]) | {"answer": answer}
         for row, answer in zip(history.to_dict("records"), answers, strict=True)
     ]
 
@@ -189,5 +164,5 @@ def _item(task: LabelTask, who: str, image: str, round_number: int, revision: in
         "round": round_number,
         "ticket": ticket(task.secret, who, image, round_number),
         "revision": revision,
-        "look": LOOKS.get(purpose, "first"),
+        "look": "again" if purpose == "discussion" else "first",
     }

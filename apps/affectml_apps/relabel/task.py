@@ -14,11 +14,9 @@ import pyarrow.parquet as pq
 
 from affectml.cli.pages import Labelling, read_page
 from affectml.data import Dataset
-from affectml.errors import BadInput, BadRun
+from affectml.errors import BadInput
 from affectml.people import labelling
 from affectml.people.studies import begin
-from affectml.predicting.features import check_images
-from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml_annotation import LabelStore, Task, languages
 from affectml_annotation.store.place import default_database
@@ -61,7 +59,7 @@ class Options(Labelling):
 class LabelTask:
     """One labelling task: what is labelled, where answers go, what the page may show.
 
-    suggestions: image -> labels a model would give. originals: image -> the data set's own single label.
+    originals: image -> the data set's own single label.
     only_here: nobody but this machine reaches the server. starter: who started it to label images of their own; no
     page asks them anything first.
     """
@@ -70,7 +68,6 @@ class LabelTask:
     store: LabelStore
     taxonomy: Taxonomy
     secret: str
-    suggestions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     originals: Mapping[str, str] = field(default_factory=dict)
     leads: tuple[str, ...] = ()
     only_here: bool = True
@@ -177,7 +174,6 @@ def _task_of(options: Options, dataset: Dataset, store: LabelStore) -> LabelTask
         if options.images is not None:
             store.add_images(shown[["image_id", "file"]])
     taxonomy = _taxonomy(dataset, options, there)
-    suggestions = read_suggestions(options.model, taxonomy.labels, dataset) if options.model else {}
     file = there or _set_up(options, dataset, store)
     if not set(file.labels) <= set(taxonomy.labels):
         raise BadInput(
@@ -188,7 +184,7 @@ def _task_of(options: Options, dataset: Dataset, store: LabelStore) -> LabelTask
     originals = _originals(dataset, options.target)
     dataset = Dataset.open(dataset.root)  # afresh: tables that were read for the set-up are not kept
     secret = read_secret(store)
-    return LabelTask(dataset, store, taxonomy, secret, suggestions, originals, options.lead)
+    return LabelTask(dataset, store, taxonomy, secret, originals, options.lead)
 
 
 def _open_dataset(options: Options, say: Callable[[str], None]) -> Dataset:
@@ -228,22 +224,6 @@ def _originals(dataset: Dataset, target: str | None) -> dict[str, str]:
     targets = dataset.target(target if target in single else single[0])
     names = pd.Series(targets.taxonomy.labels)
     return dict(zip(map(str, targets.image_id), names[targets.table.argmax(axis=1)], strict=True))
-
-
-def read_suggestions(run: Path, labels: Sequence[str], dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """image -> the set the model predicts, or its best label where it predicts no sets or an empty one.
-
-    Only images of the data set. Raises BadRun where the run has other labels, or answers of other images.
-    """
-    opened = RunFolder.open(run)
-    own, answers = opened.taxonomy.labels, opened.model_answers
-    if set(own) != set(labels):
-        raise BadRun(f"{run}: predicts {', '.join(own)}, but the task's labels are {', '.join(labels)}")
-    check_images(opened, dataset, answers.image_id)
-    known, best = set(dataset.images["image_id"]), answers.scores.argmax(axis=1)
-    return {
-        name: answers.set_of(row) or (own[best[row]],) for row, name in enumerate(answers.image_id) if name in known
-    }
 
 
 current: Served[LabelTask] = Served("apps/relabel.py")

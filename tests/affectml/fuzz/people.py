@@ -253,9 +253,7 @@ def checked(folder: Path, out: Path) -> None:
 
 READERS["backup"] = Reader(as_backup, read_back)
 READERS["database that is checked"] = Reader(database, checked)
-EXPORT: dict[str, Any] = {
-    "kind": None, "target": "labels", "method": "votes", "rounds": "first", "images": None, "replace": True
-}  # fmt: skip
+EXPORT: dict[str, Any] = {"target": "labels", "method": "votes", "rounds": "first", "images": None, "replace": True}
 
 
 def labelled(folder: Path, out: Path) -> None:

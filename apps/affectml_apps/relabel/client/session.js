@@ -9,7 +9,7 @@ import { language } from "./texts.js";
 const KINDS = ["none", "unsure", "skip"];
 const ANSWERING = ["save", "flag", ...KINDS];
 const OWN = ["save", "flag", "back", "forward", "pause", "pass"]; // methods here
-const TOLD = ["original", "suggestion", "warning"]; // what the server says of an image, in the language spoken
+const TOLD = ["original", "warning"]; // what the server says of an image, in the language spoken
 // So long after the last early key and after the paint, keys count again: whoever goes on sooner is still typing the set
 // that began too early, and would store the rest of it. Shorter, a slow machine's own pauses split sets.
 const PAUSE_MS = 1000;
@@ -24,7 +24,7 @@ export class Session {
   constructor({ pictures, outbox, settings, memory, changed }) {
     Object.assign(this, { pictures, outbox, settings, memory, changed });
     this.queue = [];
-    this.past = []; // {item, answer, revision, fixed, conflict}, oldest first
+    this.past = []; // {item, answer, revision, conflict}, oldest first
     this.at = null; // place in past while looking back
     Object.assign(this, { item: null, selection: empty(), paintedAt: null, revealed: true, paused: false, notice: null });
     this.clock = new Clock();
@@ -71,26 +71,20 @@ export class Session {
   // Whether the server has yet to hear of this image for the first time.
   isNews({ item, event }) {
     const waiting = this.outbox.waiting.get(event);
-    return waiting !== undefined && this.counts(item) && waiting.base_revision === item.revision;
-  }
-
-  // Second looks come between the images, and are none themselves.
-  counts(item) {
-    return !(item.look === "second" && this.settings.blindFirst);
+    return waiting !== undefined && waiting.base_revision === item.revision;
   }
 
   // The number of the image in sight, or to come; null where it has none, or none is left.
   get place() {
-    if (this.item === null ? this.finished : !this.counts(this.item)) return null;
-    const since = this.at === null ? [] : this.past.slice(this.at).filter((entry) => this.counts(entry.item));
-    return this.done + 1 - since.length;
+    if (this.item === null && this.finished) return null;
+    return this.done + 1 - (this.at === null ? 0 : this.past.length - this.at);
   }
 
   remember(past) {
     const mine = new Map(this.past.map((entry) => [keyOf(entry.item), entry]));
     const before = past
       .filter((entry) => !mine.has(keyOf(entry)))
-      .map(({ answer, revision, fixed, ...item }) => ({ item, answer, revision, fixed }));
+      .map(({ answer, revision, ...item }) => ({ item, answer, revision }));
     this.past = [...before, ...this.past];
     if (this.at !== null) this.at += before.length;
   }
@@ -372,10 +366,9 @@ export class Session {
     }
     Object.assign(entry, { answer: said, event: answer.id, revision: entry.revision + 1 });
     if (this.at === null) {
-      entry.fixed = this.settings.blindFirst && this.item.look === "first";
       if (this.settings.practice) this.practised = null;
       else this.past.push(entry);
-      if (this.counts(this.item)) this.done += 1;
+      this.done += 1;
       this.worked += seconds;
       this.memory.remove("draft");
       const { breakMinutes } = this.settings;
@@ -389,16 +382,15 @@ export class Session {
   }
 
   back() {
-    const at = this.past.slice(0, this.at ?? this.past.length).findLastIndex((entry) => !entry.fixed);
-    if (at < 0) return this.say(this.past.length ? "fixed" : "first");
+    const at = (this.at ?? this.past.length) - 1;
+    if (at < 0) return this.say("first");
     if (this.at === null && this.item !== null) this.queue.unshift(this.item);
     return this.visit(at);
   }
 
   forward() {
     if (this.at === null) return undefined;
-    const at = this.past.findIndex((entry, place) => place > this.at && !entry.fixed);
-    return at < 0 ? this.advance() : this.visit(at);
+    return this.at + 1 < this.past.length ? this.visit(this.at + 1) : this.advance();
   }
 
   visit(at) {

@@ -14,7 +14,6 @@ const NOTICES = {
   look: marked("Look a little longer before you answer."),
   full: marked("This browser has no room to keep the answer safely, so it was not taken. Free some space and press Enter again."),
   first: marked("This is the first image."),
-  fixed: marked("First answers stand here; you will be asked again."),
   break: marked("You have worked for a while. A break helps: Escape pauses."),
 };
 const CHECKS = marked("Some images contain words that say what to choose, and some of your answers did not match them. Please look closely at each image before you answer.");
@@ -22,7 +21,6 @@ const KINDS = ["none", "unsure", "skip", "flag"];
 const KEY_NAMES = { " ": marked("Space"), Enter: marked("Enter"), Backspace: marked("Backspace"), Escape: marked("Escape"), ArrowLeft: "←", ArrowRight: "→" };
 const COMMAND = new Map(COMMANDS.toReversed().map(([key, command, name]) => [command, { key, name }])); // by its first key
 const STRENGTHS = ["", marked("a little"), marked("clearly"), marked("strongly")];
-const LOOKS = { second: marked("Second look."), again: marked("Another round.") };
 
 // What is said of so many answers that wait in this browser.
 const WAITING = {
@@ -62,7 +60,7 @@ export class View {
     this.stage = stage ?? make("div", { class: "stage", tabindex: "0", role: "group" });
     this.stage.setAttribute("aria-label", _("Image"));
     // What is said, each in a paragraph of its own
-    for (const name of ["waiting", "why", "progress", "original", "suggestion", "chosen", "stock"]) this[name] = make("p", { class: name });
+    for (const name of ["waiting", "why", "progress", "original", "again", "chosen", "stock"]) this[name] = make("p", { class: name });
     for (const name of ["notice", "status"]) this[name] = make("p", { class: name, role: "status" });
     this.cover = button("", { class: "cover", "data-enter": "own", onclick: () => this.command(this.covered) });
     this.pass = button(_("Skip this image"), { class: "pass quiet", "data-enter": "own", onclick: () => this.command("pass") });
@@ -118,9 +116,9 @@ export class View {
     const { task } = this;
     this.bar = make("progress", { max: "1", value: "0", "aria-label": _("Progress") });
     this.question = make("h2", { class: "question", id: "question" }, task.question);
-    this.came = task.practice ? make("p", { class: "suggestion", role: "alert" }) : null; // of the last try
+    this.came = task.practice ? make("p", { class: "again", role: "alert" }) : null; // of the last try
     this.asked = make("div", { class: "asked", role: "group", "aria-labelledby": "question" },
-      this.question, this.original, this.suggestion, this.came);
+      this.question, this.original, this.again, this.came);
     this.alerts = make("div", { class: "alerts" });
     this.says = make("div", { class: "says" }, this.status, this.stock, this.alerts);
     this.beside = make("div", { class: "beside", hidden: !task.study, tabindex: "0", role: "region", "aria-label": _("Instructions") });
@@ -206,11 +204,10 @@ export class View {
 
   drawItem() {
     const { item } = this.session;
-    const look = LOOKS[item?.look];
     this.original.textContent = item?.original ? _("The collection's own label: {label}", { label: item.original }) : "";
-    const suggested = item?.suggestion ? [_("A model suggests: {labels}.", { labels: list(item.suggestion) })] : [];
-    this.suggestion.textContent = look ? [_(look), ...suggested, _("Your first answer is chosen; change it or keep it.")].join(" ") : "";
-    for (const line of [this.original, this.suggestion]) line.hidden = !line.textContent;
+    const again = [_("Another round."), _("Your first answer is chosen; change it or keep it.")].join(" ");
+    this.again.textContent = item?.look === "again" ? again : "";
+    for (const line of [this.original, this.again]) line.hidden = !line.textContent;
     for (const name of ["image", "round", "look"]) this.root.dataset[name] = item?.[name] ?? "";
   }
 

@@ -40,7 +40,7 @@ def draw() -> None:
     if agreed:
         st.html(component.CLIENT / "label.css")
         chooser(task.offered(who))
-        component.mount(task, who, queries.round_for(task.store, who, inline_second=task.file.page.blind_first))
+        component.mount(task, who, queries.round_for(task.store, who))
     else:
         _ask_consent(task, who)
 

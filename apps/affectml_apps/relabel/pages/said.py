@@ -142,7 +142,7 @@ def _second_round(task: LabelTask, images: list[str]) -> None:
         wanted = st.multiselect("Images to look at again, by those who answered them", images, key="again")
         submit(
             "Open a second round",
-            lambda: task.store.open_round("discussion", wanted),
+            lambda: task.store.open_round(wanted),
             f"A second round is open with {so_many(len(wanted), 'image')}. It comes first on people's pages.",
             missing="" if wanted else "Choose the images of the second round first.",
         )
