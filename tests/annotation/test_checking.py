@@ -126,7 +126,9 @@ BY_HAND = {
     "slot.taken": ["UPDATE slot SET taken = taken + 1 WHERE round = 1 AND position = 2"],
 }  # fmt: skip
 NAMED = {name: ["log"] if name[:5] in ("event", "confl") else [name.partition(".")[0]] for name in BY_HAND}
-NAMED |= {"event.revision": ["log", "answer"], "answer.surplus": ["answer", "assignment"]}  # each says the other's
+# Each says the other's.
+NAMED |= {"event.revision": ["log", "answer"], "answer.surplus": ["answer", "assignment"]}
+NAMED |= {name: ["assignment", "slot"] for name in ("assignment.missing", "assignment.holds_slot")}
 
 
 def test_every_invariant_is_broken_once(store):

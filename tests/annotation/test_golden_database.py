@@ -69,7 +69,8 @@ def of_now(row: dict) -> dict:
     return row | ({"kind": "skip", "flag": True} if row.get("kind") == "flag" else {})
 
 
-GONE = {"control_share", "suggestions_visible"}  # of second looks: from a task's file, and from what is handed out
+# Of second looks with a model's suggestion: from a task's file, and from what is handed out.
+GONE = {"control_share", "control", "blind_first", "suggestions_visible"}
 
 
 def at_least(now: object, before: object, where: str = "") -> None:
@@ -133,7 +134,7 @@ def test_the_task_and_its_progress_are_the_same(store, said):
         at_least(settings_of(store.task), without_backups(said["settings"]))
         assert store.task.backups == Backups()
     else:
-        assert store.task.model_dump(mode="json", by_alias=True) == said["file"]
+        at_least(store.task.model_dump(mode="json", by_alias=True), said["file"])
     for number, before in said["progress"].items():
         at_least(vars(store.progress(round_number=int(number))), before)
 

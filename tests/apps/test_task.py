@@ -87,7 +87,6 @@ def test_a_task_set_up_elsewhere_is_served_as_it_is(tmp_path, serve):
         ({"dataset": Path("nowhere")}, "nowhere"),
         ({"target": "emotion"}, "did you mean 'emotions'"),
         ({"taxonomy": "mikels8"}, "mikels-8"),
-        ({"model": Path("norun")}, "norun"),
         ({"db": "mysql://h/n"}, "mysql"),
     ],
 )

@@ -40,11 +40,11 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
         before = visit.phase in BEFORE and visit.phase != PRACTICE and not (trying and visit.phase == "start")
         if before or not (given or labels_now(visit)):
             raise NotAllowed(elsewhere(visit))
-        receipts, practised = _try(task, who, given) if trying else (take(task, who, given, None), None)
+        receipts, practised = _try(task, who, given) if trying else (take(task, who, given), None)
         reply: dict[str, Any] = {"items": []}
         visit = visit_now(task, who)
         if visit.phase == "images" and labels_now(visit):
-            reply |= next_images(task, who, message, None)
+            reply |= next_images(task, who, message)
             over = not reply["items"] and "problem" not in reply
             if over and (message.get("finish") is True or not reply["done"]):
                 visits.finish_images(task.store, who)
