@@ -192,7 +192,7 @@ def _mapped(
     judgements, plain, keep, notes = dataset.judgements, to.origin is to.target, space.keep, list[str]()
     if part.kind != "rates":
         shares = to.map_sets(part.table) if part.kind in ("single", "sets") else to.map_distribution(part.shares())
-        return None, None, np.asarray(shares)[:, keep], notes
+        return None, None, shares[:, keep], notes
     votes, n = part.votes, part.n
     if not plain or votes is None or n is None or n.ndim > 1:
         votes, n, shares = None, None, part.shares()
@@ -201,7 +201,7 @@ def _mapped(
             counted = count_votes(ours if plain else to.map_judgements(ours), to.target.labels, list(part.image_id))
             votes, n = counted.votes, counted.n
         elif not plain:
-            shares = sum(np.nan_to_num(np.asarray(bound)) for bound in to.bound_rates(shares)) / 2
+            shares = np.nan_to_num(to.bound_rates(shares)).mean(axis=0)
             if merged := [label for label, children in to.merged.items() if len(children) > 1]:
                 notes = [
                     f"{dataset.name}: no single judgements, so the rates of {', '.join(merged)} are only bounded; "

@@ -219,6 +219,13 @@ def test_features_of_one_unit_have_one_scale_and_those_of_several_their_own(fact
     assert found.shared == one
 
 
+@pytest.mark.parametrize(("columns", "small", "one"), [(3, 1, False), (20, 1, False), (120, 6, True), (120, 7, False)])
+def test_of_a_hundred_features_one_in_twenty_may_be_small(columns, small, one):
+    Z = torch.from_numpy(np.random.default_rng(0).normal(size=(400, columns)))
+    Z[:, :small] *= 1e-3
+    assert Standardiser.of(Z).shared == one
+
+
 @pytest.mark.parametrize("head", [heads.SigmoidHead(), heads.SigmoidHead(hidden=8), heads.KernelHead(kind="rates")])
 def test_a_feature_that_was_constant_says_nothing_when_it_moves(head):
     here, moved = (np.column_stack([FEW, np.full(len(FEW), value)]) for value in (0.0, 5.0))
