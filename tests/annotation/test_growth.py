@@ -24,7 +24,6 @@ READS_ALL = {  # or, of the slots, all of a round, of which there is one for eac
     "reading.events_table": "every current answer is the result, or every event",
     "reading.Reading.judgements": "and counted, so that none is lost without a word",
     "reading.Reading.annotators": "every answer is counted for its person",
-    "overview.people": "so is it for a participant",
     "reading.Reading.skipped_images": "so is it where it is none",
     "reading.Reading.progress": "the images of a round are counted",
     "setup._ask_more": "every image gets the new overlap",
