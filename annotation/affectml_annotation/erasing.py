@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import pandas as pd
@@ -189,11 +190,12 @@ def _names(file: Path, people: Collection[str]) -> bool:
             return bool(pd.read_parquet(file).isin([*people]).to_numpy().any())
         if file.suffix == ".csv":
             return any(cell in people for row in csv_rows(file.read_text(encoding="utf-8-sig")) for cell in row)
-        if file.suffix not in written:
-            return False
-        log = Path(f"{file}-wal")  # which a copy of a database may have brought along
-        pages = file.read_bytes() + (log.read_bytes() if log.is_file() else b"")
-        return any(text.encode() in pages for text in written[file.suffix])
+        for part in (file, Path(f"{file}-wal")):  # the log, which a copy of a database may have brought along
+            if file.suffix in written and part.is_file() and part.stat().st_size:
+                with part.open("rb") as held, mmap(held.fileno(), 0, access=ACCESS_READ) as pages:
+                    if any(pages.find(text.encode()) >= 0 for text in written[file.suffix]):
+                        return True
+        return False
     except (OSError, ValueError, csv.Error):
         return True  # what cannot be read may name them
 

@@ -43,6 +43,12 @@ def test_a_study_of_schema_1_is_read_as_it_was_meant(folder):
         assert read_study(folder).file == parse(now, "")
 
 
+@pytest.mark.parametrize("page", [{}, {"blur": True}])
+def test_a_file_with_keys_that_have_left_is_read_without_them(page):
+    before = {"page": page | {"blind_first": True, "control": 0.3}, "strategy": "priority"}
+    assert parse(before, "") == parse({"page": page}, "")
+
+
 def test_a_study_says_where_people_come_from(folder):
     (folder / FILE).write_text("schema: 2", encoding="utf-8")
     refused(BadTask, "study.yaml: recruit: panel: say where people come from: prolific, mturk", read_study, folder)

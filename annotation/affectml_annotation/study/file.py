@@ -448,11 +448,10 @@ def changed_keys(before: Part, after: Part, place: str = "") -> list[str]:
 def parse(content: Any, where: str) -> Task:
     """The content of a task's file, checked. Raises BadTask with the first problem and where it is."""
     content = of_schema_2(content)
-    if isinstance(content, dict) and isinstance(page := content.get("page", {}), dict):
-        page = {name: value for name, value in page.items() if name not in FORMER}
-        content = {**content, "page": page} if page else content
-        if content.get("strategy") == "priority":  # of before 0.3.0: it had none to go by
-            content = {**content, "strategy": "random"}
+    if isinstance(content, dict) and isinstance(page := content.get("page"), dict):
+        content = {**content, "page": {name: value for name, value in page.items() if name not in FORMER}}
+    if isinstance(content, dict) and content.get("strategy") == "priority":  # of before 0.3.0: it had none to go by
+        content = {**content, "strategy": "random"}
     return parse_as(Task, content, where)
 
 
